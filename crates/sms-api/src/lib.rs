@@ -1,0 +1,3 @@
+//! The public contract of SMS v3, and Rehost's own routes beside it.
+
+pub mod rehost;

@@ -1,0 +1,43 @@
+//! What a migration cost and what it achieved, measured by the agent.
+
+use serde::{Deserialize, Serialize};
+
+/// Body of `PUT` and answer of `GET /rehost/v1/tasks/{task_id}/report`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct MigrationReport {
+    /// The task.
+    pub task_id: String,
+    /// Figures of each volume, in the order of their index.
+    pub volumes: Vec<VolumeReport>,
+    /// How often the data path was opened; 1 if nothing ever broke.
+    pub sessions: u64,
+    /// Sent but not yet acknowledged at most, in bytes: the bound of what a failure repeats.
+    pub in_flight_window_bytes: u64,
+}
+
+/// Figures of one volume.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct VolumeReport {
+    /// Name of the source disk.
+    pub name: String,
+    /// Size in bytes.
+    pub size_bytes: u64,
+    /// Bytes that are not zero, found by reading, in the full copy.
+    pub used_bytes: u64,
+    /// Bytes put on the wire for this volume, before encryption, frames included.
+    pub wire_bytes: u64,
+    /// Of these, bytes that were sent a second time because something died in between.
+    pub sent_again_bytes: u64,
+    /// Rounds, the full copy and the final round included.
+    pub rounds: u32,
+    /// Time spent on rounds of this volume, in seconds.
+    pub seconds: f64,
+    /// How long the source was frozen in the final round, in seconds; 0 where nothing was mounted.
+    pub downtime_seconds: f64,
+    /// Both ends hashed their medium and agree; absent until then.
+    pub equal: Option<bool>,
+    /// Root of the source's hash tree, hexadecimal; empty until known.
+    pub source_root: String,
+    /// Root of the target's hash tree, hexadecimal; empty until known.
+    pub target_root: String,
+}
