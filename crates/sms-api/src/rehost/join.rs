@@ -87,8 +87,13 @@ impl JoinToken {
     /// # Errors
     /// [`JoinTokenError`] if the text is not a whole token of this version.
     pub fn from_text(text: &str) -> Result<Self, JoinTokenError> {
-        let encoded = text.trim().strip_prefix(PREFIX).ok_or(JoinTokenError::Prefix)?;
-        let json = URL_SAFE_NO_PAD.decode(encoded).map_err(JoinTokenError::Encoding)?;
+        let encoded = text
+            .trim()
+            .strip_prefix(PREFIX)
+            .ok_or(JoinTokenError::Prefix)?;
+        let json = URL_SAFE_NO_PAD
+            .decode(encoded)
+            .map_err(JoinTokenError::Encoding)?;
         serde_json::from_slice(&json).map_err(JoinTokenError::Content)
     }
 }

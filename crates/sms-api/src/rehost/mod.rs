@@ -9,7 +9,9 @@ mod report;
 mod target;
 
 pub use join::{
-    JoinRequest, JoinResponse, JoinRole, JoinToken, JoinTokenError, JoinTokenRequest, JoinTokenResponse};
+    JoinRequest, JoinResponse, JoinRole, JoinToken, JoinTokenError, JoinTokenRequest,
+    JoinTokenResponse,
+};
 pub use report::{MigrationReport, VolumeReport};
 pub use target::{
     AssignedVolume, CertificateSet, DataPath, ImageFormat, MappedVolume, SourceAssignment,

@@ -1,0 +1,69 @@
+//! Bodies of the public contract, with SMS's own names of types and members.
+//!
+//! Requests ignore members they do not know and treat `null` as absent; whether a member is
+//! demanded, and which code its absence gets, is decided by the server and not by the form.
+//! Answers write lists as `[]` and other absent values as `null`. Sizes are bytes, speeds Mbit/s,
+//! times milliseconds since 1970, unless a member says otherwise.
+
+mod consistency;
+mod current_task;
+pub mod iam;
+mod inventory;
+mod queries;
+mod source_control;
+mod sources;
+mod task_control;
+mod task_settings;
+mod task_target;
+mod task_views;
+mod tasks;
+mod versions;
+mod wire;
+
+pub use consistency::{
+    ConsistencyResult, ConsistencyResultRecord, SetConsistencyResultRequestBody,
+    ShowConsistencyResultResponse,
+};
+pub use current_task::{
+    CloneServer, CloneServerBrief, TargetServerById, TaskByServerSource, TaskByServerSources,
+};
+pub use inventory::{
+    BtrfsFileSystem, BtrfsSubvolumn, LogicalVolumes, NetWork, PhysicalVolume, ServerDisk,
+    VolumeGroups,
+};
+pub use queries::{ListServersQuery, ListTasksQuery};
+pub use source_control::{
+    CommandBody, CommandParam, DeleteIds, ListErrorServersResponse, MigrationErrors,
+    PutCopyStateReq, PutDisk, PutDiskInfoReq, PutLogicalVolume, PutSourceServerBody, PutVolume,
+    PutVolumeGroups, ShowCommandResponse, ShowOverviewResponse,
+};
+pub use sources::{
+    DiskIntargetServer, EnvironmentCheck, InitTargetServer, ListServersResponse,
+    PostSourceServerBody, RegisterServerResponse, ShowServerResponse, SourceServersResponseBody,
+};
+pub use task_control::{
+    NetworkCheckInfoRequestBody, ShowCertKeyResponse, ShowPassphraseResponse,
+    UpdateNetworkCheckInfoResponse, UpdateTaskSpeedReq, UpdateTaskStatusReq,
+};
+pub use task_settings::{
+    ConfigBody, ConfigurationRequestBody, ShowConfigSettingResponse, ShowsSpeedLimitsResponse,
+    SpeedLimit, SpeedLimitlJson,
+};
+pub use task_target::{
+    PhysicalVolumes, TargetDisk, TargetDisks, TargetPhysicalVolumes, TargetServer,
+    TargetServerByTask, TaskTargetServer,
+};
+pub use task_views::{
+    ListTasksResponse, ShowTaskResponse, SourceServerAssociatedWithTask, SourceServerResponse,
+    SubTask, SubTaskAssociatedWithTask, TargetServerAssociatedWithTask, TasksResponseBody,
+};
+pub use tasks::{
+    CreateTaskResponse, DeleteTasksReq, PostTask, PutTaskReq, SourceServerByTask,
+    UpdateTaskResponse,
+};
+pub use versions::{Link, ListApiVersionResponse, Version};
+pub use wire::RecordId;
+
+/// Success without data: `{}`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct EmptyResult {}

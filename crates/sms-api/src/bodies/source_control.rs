@@ -1,0 +1,231 @@
+//! What is done to a registered source server: rename, choose disks, delete, change its state, give it commands.
+
+use serde::{Deserialize, Serialize};
+
+use super::inventory::{BtrfsFileSystem, ServerDisk, VolumeGroups};
+use super::wire::{self, RecordId};
+
+/// Body of `PUT /v3/sources/{source_id}` (SMS, UpdateServerName).
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct PutSourceServerBody {
+    /// New name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Migration project to move the server to.
+    #[serde(
+        deserialize_with = "wire::text",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub migprojectid: Option<String>,
+    /// Disk choices; effective only while the target is not configured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub disks: Option<Vec<PutDisk>>,
+    /// Volume group choices; effective only while the target is not configured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub volume_groups: Option<Vec<PutVolumeGroups>>,
+}
+
+/// What is wanted of a disk.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct PutDisk {
+    /// Whether the disk is migrated (the official text wrongly calls it the disk name).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub need_migration: Option<bool>,
+    /// Disk ID as reported by ShowServer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<RecordId>,
+    /// Requested new size; 0 leaves the size alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub adjust_size: Option<u64>,
+    /// Partitions on the disk.
+    #[serde(deserialize_with = "wire::null_as_default")]
+    pub physical_volumes: Vec<PutVolume>,
+}
+
+/// What is wanted of a partition.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct PutVolume {
+    /// Partition record ID.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<RecordId>,
+    /// Whether this item is to be migrated.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub need_migration: Option<bool>,
+    /// Requested new size; 0 leaves the size alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub adjust_size: Option<u64>,
+}
+
+/// What is wanted of a volume group.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct PutVolumeGroups {
+    /// Logical volumes in the group.
+    #[serde(deserialize_with = "wire::null_as_default")]
+    pub logical_volumes: Vec<PutLogicalVolume>,
+    /// Volume group ID.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<RecordId>,
+    /// Whether this item is to be migrated.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub need_migration: Option<bool>,
+    /// Requested new size; 0 leaves the size alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub adjust_size: Option<u64>,
+}
+
+/// What is wanted of a logical volume.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct PutLogicalVolume {
+    /// Logical volume ID.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<RecordId>,
+    /// Whether this item is to be migrated.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub need_migration: Option<bool>,
+    /// Requested new size; 0 leaves the size alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub adjust_size: Option<u64>,
+}
+
+/// Body of `PUT /v3/sources/{source_id}/diskinfo` (SMS, UpdateDiskInfo). Replaces all disk information.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct PutDiskInfoReq {
+    /// Disks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub disks: Option<Vec<ServerDisk>>,
+    /// Volume groups to store (no underscore in this request).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub volumegroups: Option<Vec<VolumeGroups>>,
+    /// Btrfs file systems; `[]` when there are none (needed on Linux).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub btrfs_list: Option<Vec<BtrfsFileSystem>>,
+}
+
+/// Body of `PUT /v3/sources/{source_id}/changestate` (SMS, UpdateCopyState).
+///
+/// Both members are optional here; which revision of the contract demands them is a rule, not a form.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct PutCopyStateReq {
+    /// New replication state of the source server.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub copystate: Option<String>,
+    /// New migration stage.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub migrationcycle: Option<String>,
+}
+
+/// Body of `POST /v3/sources/delete` (SMS, DeleteServers).
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct DeleteIds {
+    /// IDs to delete.
+    #[serde(deserialize_with = "wire::texts")]
+    pub ids: Vec<String>,
+}
+
+/// Answer of `GET /v3/sources/{server_id}/command` (SMS, ShowCommand).
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ShowCommandResponse {
+    /// Command for the agent: START, STOP, SKIP, PREMIGRATE, TASK_NOT_STARTED, TASK_HAS_STOPPED or TASK_HAS_FINISHED (texts before 2026: START, STOP, DELETE, SYNC).
+    pub command_name: Option<String>,
+    /// Arguments of the command.
+    pub command_param: Option<CommandParam>,
+}
+
+/// Arguments of a command.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct CommandParam {
+    /// Task ID.
+    #[serde(deserialize_with = "wire::text")]
+    pub task_id: Option<String>,
+    /// Name of the bucket the command refers to.
+    pub bucket: Option<String>,
+}
+
+/// Body of `POST /v3/sources/{server_id}/command_result` (SMS, UpdateCommandResult).
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct CommandBody {
+    /// Command that was run: START, STOP, DELETE, SYNC, UPLOAD_LOG or RSET_LOG_ACL.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub command_name: Option<String>,
+    /// success or fail.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub result: Option<String>,
+    /// Any JSON value; stored and nothing else.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub result_detail: Option<serde_json::Value>,
+}
+
+/// Answer of `GET /v3/sources/overview`: how many source servers are in each state.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ShowOverviewResponse {
+    /// Number of servers waiting.
+    pub waiting: Option<u32>,
+    /// Number of servers being replicated.
+    pub replicate: Option<u32>,
+    /// Number of servers being synchronised.
+    pub syncing: Option<u32>,
+    /// Number of stopped servers.
+    pub stopped: Option<u32>,
+    /// Number of servers being deleted.
+    pub deleting: Option<u32>,
+    /// Number of servers whose target is being launched.
+    pub cutovering: Option<u32>,
+    /// Number of servers that failed the environment check.
+    pub unavailable: Option<u32>,
+    /// Number of servers being stopped.
+    pub stopping: Option<u32>,
+    /// Number of servers in the skipping state.
+    pub skipping: Option<u32>,
+    /// Number of servers whose target has been launched.
+    pub finished: Option<u32>,
+    /// Number of servers being initialised.
+    pub initialize: Option<u32>,
+    /// Number of servers in error.
+    pub error: Option<u32>,
+    /// Number of servers whose target is being cloned.
+    pub cloning: Option<u32>,
+    /// Number of servers without a configured target.
+    pub unconfigured: Option<u32>,
+}
+
+/// Answer of `GET /v3/errors` (SMS, ListErrorServers).
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ListErrorServersResponse {
+    /// Number of source servers with errors.
+    pub count: Option<u32>,
+    /// Page of failures.
+    #[serde(deserialize_with = "wire::null_as_default")]
+    pub migration_errors: Vec<MigrationErrors>,
+}
+
+/// A source server whose migration failed.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct MigrationErrors {
+    /// Error details, a JSON document inside a string.
+    pub error_json: Option<String>,
+    /// Host name taken from the source; can be empty.
+    pub host_name: Option<String>,
+    /// Source server name in the service.
+    pub name: Option<String>,
+    /// Source server ID.
+    #[serde(deserialize_with = "wire::text")]
+    pub source_id: Option<String>,
+    /// Address of the source server.
+    pub source_ip: Option<String>,
+    /// Address of the target server.
+    pub target_ip: Option<String>,
+}

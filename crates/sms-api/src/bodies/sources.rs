@@ -1,0 +1,342 @@
+//! Registering, listing and showing source servers.
+
+use serde::{Deserialize, Serialize};
+
+use super::current_task::{TaskByServerSource, TaskByServerSources};
+use super::inventory::{BtrfsFileSystem, NetWork, ServerDisk, VolumeGroups};
+use super::task_target::PhysicalVolumes;
+use super::wire::{self, RecordId};
+
+/// Body of `POST /v3/sources` (SMS, RegisterServer).
+///
+/// A missing member is kept apart from an empty one, because the feasibility check looks at that.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct PostSourceServerBody {
+    /// ID the server already has in the service.
+    #[serde(
+        deserialize_with = "wire::text",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub id: Option<String>,
+    /// IPv4 address; ip or ipv6 must be given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ip: Option<String>,
+    /// IPv6 address; ip or ipv6 must be given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ipv6: Option<String>,
+    /// Name that tells source servers apart.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Host name of the machine.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hostname: Option<String>,
+    /// Operating system family.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub os_type: Option<String>,
+    /// Operating system version text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub os_version: Option<String>,
+    /// Result of the Linux block-level check.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub linux_block_check: Option<String>,
+    /// Boot firmware.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub firmware: Option<String>,
+    /// Number of vCPUs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cpu_quantity: Option<u32>,
+    /// Memory size; documented in MB although agents and examples send bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory: Option<u64>,
+    /// Disks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub disks: Option<Vec<ServerDisk>>,
+    /// Btrfs file systems; `[]` when there are none (needed on Linux).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub btrfs_list: Option<Vec<BtrfsFileSystem>>,
+    /// Network cards.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub networks: Option<Vec<NetWork>>,
+    /// Account (domain) ID of the tenant.
+    #[serde(
+        deserialize_with = "wire::text",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub domain_id: Option<String>,
+    /// Linux: whether rsync is installed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub has_rsync: Option<bool>,
+    /// Linux: whether the source is paravirtualised.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub paravirtualization: Option<bool>,
+    /// Linux: raw devices, as text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub raw_devices: Option<String>,
+    /// Windows: whether driver files are missing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub driver_files: Option<bool>,
+    /// Windows: whether a service is in an abnormal state.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub system_services: Option<bool>,
+    /// Windows: true when the agent runs with enough privileges.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub account_rights: Option<bool>,
+    /// Boot loader of the source (GRUB; older texts also LILO); needed on Linux.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub boot_loader: Option<String>,
+    /// Windows: system directory.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub system_dir: Option<String>,
+    /// LVM volume groups; `[]` when there are none (needed on Linux).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub volume_groups: Option<Vec<VolumeGroups>>,
+    /// Version string of the migration agent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub agent_version: Option<String>,
+    /// Kernel version.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kernel_version: Option<String>,
+    /// Stage to record.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub migration_cycle: Option<String>,
+    /// State to record.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub state: Option<String>,
+    /// Windows: whether this is an OEM edition.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub oem_system: Option<bool>,
+    /// How the agent was started: MANUAL, AUTO or empty; not validated; anything but MANUAL means started by MGC.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub start_type: Option<String>,
+    /// Disk read latency, milliseconds.
+    #[serde(
+        serialize_with = "wire::number",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub io_read_wait: Option<f64>,
+    /// Linux: whether tc is installed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub has_tc: Option<bool>,
+    /// Where the source runs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub platform: Option<String>,
+    /// Virtualisation of the source; dropped from the current SDK.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub virtualization_type: Option<String>,
+}
+
+/// Answer of `POST /v3/sources`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct RegisterServerResponse {
+    /// ID of the source server.
+    #[serde(deserialize_with = "wire::text")]
+    pub id: Option<String>,
+}
+
+/// Answer of `GET /v3/sources` (SMS, ListServers).
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ListServersResponse {
+    /// Total number of matches, regardless of limit and offset.
+    pub count: Option<u32>,
+    /// Page of source servers.
+    #[serde(deserialize_with = "wire::null_as_default")]
+    pub source_servers: Vec<SourceServersResponseBody>,
+}
+
+/// A source server in the list.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SourceServersResponseBody {
+    /// Identifier.
+    #[serde(deserialize_with = "wire::text")]
+    pub id: Option<String>,
+    /// IPv4 address.
+    pub ip: Option<String>,
+    /// Name.
+    pub name: Option<String>,
+    /// Enterprise project ID.
+    #[serde(deserialize_with = "wire::text")]
+    pub enterprise_project_id: Option<String>,
+    /// Registration time of the source server, epoch milliseconds (64-bit).
+    pub add_date: Option<i64>,
+    /// Operating system family.
+    pub os_type: Option<String>,
+    /// Operating system version text.
+    pub os_version: Option<String>,
+    /// Windows: whether this is an OEM edition.
+    pub oem_system: Option<bool>,
+    /// Source server state.
+    pub state: Option<String>,
+    /// Whether the agent is connected to the service.
+    pub connected: Option<bool>,
+    /// Number of vCPUs.
+    pub cpu_quantity: Option<u32>,
+    /// Memory size (documented in bytes).
+    pub memory: Option<u64>,
+    /// Task attached to this source server; absent or null when there is none.
+    pub current_task: Option<TaskByServerSources>,
+    /// Results of the environment checks run on the source server.
+    #[serde(deserialize_with = "wire::null_as_default")]
+    pub checks: Vec<EnvironmentCheck>,
+    /// Target configuration the service recommends.
+    pub init_target_server: Option<InitTargetServer>,
+    /// Bytes copied so far.
+    pub replicatesize: Option<u64>,
+    /// Last change of migration_cycle.
+    pub stage_action_time: Option<i64>,
+    /// Bytes to migrate in all.
+    pub totalsize: Option<u64>,
+    /// Last time the agent connection state changed.
+    pub last_visit_time: Option<i64>,
+    /// Stage of the migration.
+    pub migration_cycle: Option<String>,
+    /// Last change of state.
+    pub state_action_time: Option<i64>,
+    /// Whether a consistency result exists.
+    pub is_consistency_result_exist: Option<bool>,
+    /// Linux: whether tc is installed.
+    pub has_tc: Option<bool>,
+    /// How the agent was started: MANUAL, AUTO or empty; not validated; anything but MANUAL means started by MGC.
+    pub start_type: Option<String>,
+    /// Version string of the migration agent.
+    pub agent_version: Option<String>,
+}
+
+/// Answer of `GET /v3/sources/{source_id}` (SMS, ShowServer).
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ShowServerResponse {
+    /// Identifier.
+    #[serde(deserialize_with = "wire::text")]
+    pub id: Option<String>,
+    /// IPv4 address.
+    pub ip: Option<String>,
+    /// Name.
+    pub name: Option<String>,
+    /// Host name of the machine.
+    pub hostname: Option<String>,
+    /// Enterprise project ID.
+    #[serde(deserialize_with = "wire::text")]
+    pub enterprise_project_id: Option<String>,
+    /// Registration time of the source server, epoch milliseconds (64-bit).
+    pub add_date: Option<i64>,
+    /// Operating system family.
+    pub os_type: Option<String>,
+    /// Operating system version text.
+    pub os_version: Option<String>,
+    /// Windows: whether this is an OEM edition.
+    pub oem_system: Option<bool>,
+    /// Source server state.
+    pub state: Option<String>,
+    /// Whether the agent is connected to the service.
+    pub connected: Option<bool>,
+    /// Boot firmware.
+    pub firmware: Option<String>,
+    /// Target configuration the service recommends.
+    pub init_target_server: Option<InitTargetServer>,
+    /// Number of vCPUs.
+    pub cpu_quantity: Option<u32>,
+    /// Memory size (documented in MB).
+    pub memory: Option<u64>,
+    /// Task attached to this source server; absent or null when there is none.
+    pub current_task: Option<TaskByServerSource>,
+    /// Disks.
+    #[serde(deserialize_with = "wire::null_as_default")]
+    pub disks: Vec<ServerDisk>,
+    /// LVM volume groups; `[]` when there are none (needed on Linux).
+    #[serde(deserialize_with = "wire::null_as_default")]
+    pub volume_groups: Vec<VolumeGroups>,
+    /// Btrfs file systems; `[]` when there are none (needed on Linux).
+    #[serde(deserialize_with = "wire::null_as_default")]
+    pub btrfs_list: Vec<BtrfsFileSystem>,
+    /// Network cards.
+    #[serde(deserialize_with = "wire::null_as_default")]
+    pub networks: Vec<NetWork>,
+    /// Results of the environment checks run on the source server.
+    #[serde(deserialize_with = "wire::null_as_default")]
+    pub checks: Vec<EnvironmentCheck>,
+    /// Stage of the migration.
+    pub migration_cycle: Option<String>,
+    /// Last change of state.
+    pub state_action_time: Option<i64>,
+    /// Bytes copied so far.
+    pub replicatesize: Option<u64>,
+    /// Bytes to migrate in all.
+    pub totalsize: Option<u64>,
+    /// Last time the agent connection state changed.
+    pub last_visit_time: Option<i64>,
+    /// Last change of migration_cycle.
+    pub stage_action_time: Option<i64>,
+    /// Version string of the migration agent.
+    pub agent_version: Option<String>,
+    /// Linux: whether tc is installed.
+    pub has_tc: Option<bool>,
+    /// How the agent was started: MANUAL, AUTO or empty; not validated; anything but MANUAL means started by MGC.
+    pub start_type: Option<String>,
+    /// Whether the disk layout was changed for the target.
+    pub adjust_disk: Option<bool>,
+}
+
+/// The outcome of one feasibility check.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct EnvironmentCheck {
+    /// ID of the check.
+    #[serde(deserialize_with = "wire::null_as_default")]
+    pub id: u64,
+    /// Parameters of the check.
+    #[serde(deserialize_with = "wire::null_as_default")]
+    pub params: Vec<String>,
+    /// Name of the check.
+    #[serde(deserialize_with = "wire::null_as_default")]
+    pub name: String,
+    /// Outcome of the check.
+    #[serde(deserialize_with = "wire::null_as_default")]
+    pub result: String,
+    /// Code of the failure.
+    pub error_code: Option<String>,
+    /// Whether the failed check is an error or a warning.
+    pub error_or_warn: Option<String>,
+    /// Parameters of the failed check.
+    pub error_params: Option<String>,
+}
+
+/// The target that would fit a source server.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct InitTargetServer {
+    /// Disks.
+    #[serde(deserialize_with = "wire::null_as_default")]
+    pub disks: Vec<DiskIntargetServer>,
+    /// LVM volume groups; `[]` when there are none (needed on Linux).
+    #[serde(deserialize_with = "wire::null_as_default")]
+    pub volume_groups: Vec<VolumeGroups>,
+}
+
+/// A disk of the recommended target.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct DiskIntargetServer {
+    /// Name.
+    #[serde(deserialize_with = "wire::null_as_default")]
+    pub name: String,
+    /// Size, bytes.
+    #[serde(deserialize_with = "wire::null_as_default")]
+    pub size: u64,
+    /// Role of the disk or partition.
+    pub device_use: Option<String>,
+    /// Used space, bytes.
+    pub used_size: Option<u64>,
+    /// Partitions on the disk.
+    #[serde(deserialize_with = "wire::null_as_default")]
+    pub physical_volumes: Vec<PhysicalVolumes>,
+    /// Record ID (integer on the wire); used by `PUT /v3/sources/{source_id}`.
+    pub id: Option<RecordId>,
+    /// Size chosen for the target; 0 when unchanged.
+    pub adjust_size: Option<u64>,
+    /// Whether this item is to be migrated.
+    pub need_migration: Option<bool>,
+}

@@ -1,0 +1,82 @@
+//! Settings of a task: speed limits by time of day, advanced options.
+
+use serde::{Deserialize, Serialize};
+
+use super::wire;
+
+/// Body of `POST /v3/tasks/{task_id}/speed-limit` (SMS, UpdateSpeed). Replaces all windows.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SpeedLimit {
+    /// Rate limits by time window.
+    #[serde(deserialize_with = "wire::null_as_default")]
+    pub speed_limit: Vec<SpeedLimitlJson>,
+}
+
+/// A window of the day and its limit (spelled this way in SMS).
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SpeedLimitlJson {
+    /// Start of the window, HH:MM.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub start: Option<String>,
+    /// End of the window, HH:MM.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub end: Option<String>,
+    /// Limit in the window, Mbit/s (0 = no limit).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub speed: Option<u32>,
+    /// Percentage above the limit at which the task is stopped.
+    #[serde(
+        serialize_with = "wire::number",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub over_speed_threshold: Option<f64>,
+}
+
+/// Answer of `GET /v3/tasks/{task_id}/speed-limit` (SMS, ShowsSpeedLimits).
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ShowsSpeedLimitsResponse {
+    /// Rate limits by time window.
+    #[serde(deserialize_with = "wire::null_as_default")]
+    pub speed_limit: Vec<SpeedLimitlJson>,
+}
+
+/// Body of `POST /v3/tasks/{task_id}/configuration-setting` (SMS, UploadSpecialConfigurationSetting).
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ConfigurationRequestBody {
+    /// List of settings.
+    #[serde(deserialize_with = "wire::null_as_default")]
+    pub configurations: Vec<ConfigBody>,
+}
+
+/// A setting of a task.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ConfigBody {
+    /// Setting name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub config_key: Option<String>,
+    /// Value of the setting; stored as is and interpreted by the agent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub config_value: Option<String>,
+    /// Reserved text describing the state of the setting.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub config_status: Option<String>,
+}
+
+/// Answer of `GET /v3/tasks/{task_id}/configuration-setting` (SMS, ShowConfigSetting).
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ShowConfigSettingResponse {
+    /// Task ID.
+    #[serde(deserialize_with = "wire::text")]
+    pub task_id: Option<String>,
+    /// OS and method of the task combined.
+    pub migrate_type: Option<String>,
+    /// List of settings.
+    #[serde(deserialize_with = "wire::null_as_default")]
+    pub configurations: Vec<ConfigBody>,
+}

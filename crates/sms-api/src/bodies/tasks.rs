@@ -1,0 +1,214 @@
+//! Creating and updating tasks.
+
+use serde::{Deserialize, Serialize};
+
+use super::current_task::CloneServer;
+use super::task_target::{TargetServer, TargetServerByTask};
+use super::wire;
+
+/// Body of `POST /v3/tasks` (SMS, CreateTask).
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct PostTask {
+    /// Task name: Chinese characters, letters, digits, underscore, hyphen.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Migration method.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub r#type: Option<String>,
+    /// Launch the target when the migration is done.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub start_target_server: Option<bool>,
+    /// Start the task as soon as it has been created.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub auto_start: Option<bool>,
+    /// Operating system family.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub os_type: Option<String>,
+    /// Source server.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source_server: Option<SourceServerByTask>,
+    /// Target server.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub target_server: Option<TargetServerByTask>,
+    /// Address the data is sent to: an EIP for public migration, a private address for a dedicated line.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub migration_ip: Option<String>,
+    /// Region name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub region_name: Option<String>,
+    /// Region ID.
+    #[serde(
+        deserialize_with = "wire::text",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub region_id: Option<String>,
+    /// Project name of the target.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub project_name: Option<String>,
+    /// Project ID of the target.
+    #[serde(
+        deserialize_with = "wire::text",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub project_id: Option<String>,
+    /// Priority, 1 by default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub priority: Option<u32>,
+    /// Template used to create the target.
+    #[serde(
+        deserialize_with = "wire::text",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub vm_template_id: Option<String>,
+    /// Template used for the clone server.
+    #[serde(
+        deserialize_with = "wire::text",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub clonevm_template_id: Option<String>,
+    /// Migrate over the public network.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub use_public_ip: Option<bool>,
+    /// Whether addresses are IPv6.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub use_ipv6: Option<bool>,
+    /// Keep synchronising after the first copy.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub syncing: Option<bool>,
+    /// Whether the target server already exists.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub exist_server: Option<bool>,
+    /// Run a network check.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub start_network_check: Option<bool>,
+    /// Rate limit, Mbit/s (0 = no limit).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub speed_limit: Option<u32>,
+    /// Percentage above the limit at which the task is stopped.
+    #[serde(
+        serialize_with = "wire::number",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub over_speed_threshold: Option<f64>,
+    /// Run a consistency check.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub is_need_consistency_check: Option<bool>,
+    /// Run a migration drill.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub need_migration_test: Option<bool>,
+}
+
+/// The source server of a new task.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SourceServerByTask {
+    /// Source server to migrate; it must exist, be connected and have no task.
+    #[serde(
+        deserialize_with = "wire::text",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub id: Option<String>,
+}
+
+/// Answer of `POST /v3/tasks`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct CreateTaskResponse {
+    /// ID of the new task.
+    #[serde(deserialize_with = "wire::text")]
+    pub id: Option<String>,
+}
+
+/// Body of `PUT /v3/tasks/{task_id}` (SMS, UpdateTask).
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct PutTaskReq {
+    /// Task name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Migration method.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub r#type: Option<String>,
+    /// Region ID.
+    #[serde(
+        deserialize_with = "wire::text",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub region_id: Option<String>,
+    /// Region name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub region_name: Option<String>,
+    /// true for an existing target, false to create one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub exist_server: Option<bool>,
+    /// Address the data is sent to: an EIP for public migration, a private address for a dedicated line.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub migration_ip: Option<String>,
+    /// Whether addresses are IPv6.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub use_ipv6: Option<bool>,
+    /// Migrate over the public network.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub use_public_ip: Option<bool>,
+    /// Rate limit, Mbit/s (0 = no limit).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub speed_limit: Option<u32>,
+    /// Project name of the target.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub project_name: Option<String>,
+    /// Project ID of the target.
+    #[serde(
+        deserialize_with = "wire::text",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub project_id: Option<String>,
+    /// Enterprise project ID (the name notwithstanding).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub enterprise_project: Option<String>,
+    /// Disk that holds the agent image on the target.
+    #[serde(
+        deserialize_with = "wire::text",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub image_disk_id: Option<String>,
+    /// Template used to create the target.
+    #[serde(
+        deserialize_with = "wire::text",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub vm_template_id: Option<String>,
+    /// Disk IDs of the target joined with spaces, each at most 255 characters.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub target_disk_ids: Option<String>,
+    /// Snapshot IDs of the target joined with ";".
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub snapshot_ids: Option<String>,
+    /// Snapshots kept for rolling the target back after cutover.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cutovered_snapshot_ids: Option<String>,
+    /// Target server.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub target_server: Option<TargetServer>,
+    /// Clone of the target server, when one exists.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub clone_server: Option<CloneServer>,
+}
+
+/// Answer of `PUT /v3/tasks/{task_id}`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct UpdateTaskResponse {
+    /// ID of the task.
+    #[serde(deserialize_with = "wire::text")]
+    pub id: Option<String>,
+}
+
+/// Body of `POST /v3/tasks/delete` (SMS, DeleteTasks).
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct DeleteTasksReq {
+    /// IDs to delete.
+    #[serde(deserialize_with = "wire::texts")]
+    pub ids: Vec<String>,
+}
