@@ -1,2 +1,51 @@
-//! (being written)
-fn main() {}
+//! `cargo xtask`: what people run in a checkout. The demo, every test, the benchmarks.
+//!
+//! Each command first makes sure that the programs it needs are there, says what it installs and
+//! why, and builds with the one profile that all of them share.
+
+mod bench;
+mod debian;
+mod demo;
+mod process;
+mod python;
+mod test;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Debug, Parser)]
+#[command(
+    name = "cargo xtask",
+    bin_name = "cargo xtask",
+    about = "What people run in a checkout"
+)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Migrate two disks on this machine, end to end, and prove that they are equal.
+    Demo(demo::Options),
+    /// Run every test, installing what they need.
+    Test(test::Options),
+    /// Measure, and write the figures as JSON.
+    Bench(bench::Options),
+}
+
+fn main() -> ExitCode {
+    let result = match Arguments::parse().command {
+        Command::Demo(options) => demo::run(&options),
+        Command::Test(options) => test::run(&options),
+        Command::Bench(options) => bench::run(&options),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            process::say(&format!("error: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}

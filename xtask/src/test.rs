@@ -1,0 +1,86 @@
+//! `cargo xtask test`: every test there is, after installing what they need.
+
+use clap::Args;
+
+use anyhow::Result;
+
+use crate::debian::{self, Need};
+use crate::process::{self, cargo, say, succeeds, target_dir};
+use crate::python;
+
+/// A version known to read `.config/nextest.toml`.
+const NEXTEST_VERSION: &str = "0.9.143";
+
+/// What tests hold Rehost against, beside the disk tools.
+const TEST_TOOLS: &[Need] = &[
+    (
+        "fio",
+        "writes to a mounted source while it is copied, and verifies afterwards",
+    ),
+    (
+        "qemu-utils",
+        "qemu-img is the judge of the qcow2 images that are made",
+    ),
+    (
+        "gnutls-bin",
+        "certtool is the judge of the certificates that are made",
+    ),
+];
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    cargo xtask test\n  \
+    cargo xtask test -- main_job              tests with this in their name\n  \
+    cargo xtask test -- -E 'package(rehost-volumes)'\n  \
+    REHOST_KILLS=20 REHOST_DISK_MIB=4096 cargo xtask test -- kill_anything")]
+pub(crate) struct Options {
+    /// Given to `cargo nextest run`: a part of a test's name, or any of its options.
+    #[arg(last = true)]
+    nextest: Vec<String>,
+}
+
+/// Installs, builds once, runs.
+///
+/// # Errors
+/// If something cannot be installed or built, or if a test fails.
+pub(crate) fn run(options: &Options) -> Result<()> {
+    debian::install(debian::DISK_TOOLS)?;
+    debian::install(TEST_TOOLS)?;
+    install_nextest()?;
+    let python = python::with_sdk()?;
+
+    // Builds everything first, the executable that whole-system tests start included.
+    run_tests(&python, &options.nextest)?;
+    if options.nextest.is_empty() {
+        process::run(cargo().args(["test", "--locked", "--workspace", "--doc", "--quiet"]))?;
+    }
+    Ok(())
+}
+
+fn install_nextest() -> Result<()> {
+    if succeeds(cargo().args(["nextest", "--version"])) {
+        return Ok(());
+    }
+    say("installing cargo-nextest: it gives each test a process, a time limit and a group");
+    process::run(
+        cargo()
+            .args([
+                "install",
+                "cargo-nextest",
+                "--locked",
+                "--version",
+                NEXTEST_VERSION,
+            ])
+            .args(["--profile", "dev", "--target-dir"])
+            .arg(target_dir().join("tools")),
+    )
+}
+
+fn run_tests(python: &std::path::Path, arguments: &[String]) -> Result<()> {
+    process::run(
+        cargo()
+            .args(["nextest", "run", "--locked", "--workspace"])
+            .args(arguments)
+            .env("REHOST_SDK_PYTHON", python),
+    )
+}
