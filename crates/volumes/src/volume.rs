@@ -1,0 +1,47 @@
+//! The one interface through which everything above reads and writes disks.
+
+use std::fmt::Debug;
+use std::ops::Range;
+
+use crate::VolumeError;
+
+/// A disk: a fixed number of bytes that can be read, and on targets written, at any offset.
+///
+/// Implementations are shared by several threads and keep no position. Buffers that come from
+/// [`crate::AlignedBuffer`] at offsets that are multiples of 4 KiB take the direct path past the
+/// page cache; everything else works too, through the cache.
+pub trait Volume: Send + Sync + Debug {
+    /// Size in bytes.
+    fn size_bytes(&self) -> u64;
+
+    /// Fills `buffer` with the bytes at `offset`.
+    ///
+    /// # Errors
+    /// [`VolumeError::OutOfRange`] beyond the end, [`VolumeError::Read`] if the medium fails.
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<(), VolumeError>;
+
+    /// Writes `buffer` at `offset`. Durable only after [`Volume::flush`].
+    ///
+    /// # Errors
+    /// [`VolumeError::OutOfRange`] beyond the end, [`VolumeError::Write`] if the medium fails.
+    fn write_at(&self, buffer: &[u8], offset: u64) -> Result<(), VolumeError>;
+
+    /// Makes a range read as zeros and gives its space back where the medium can.
+    ///
+    /// # Errors
+    /// As [`Volume::write_at`].
+    fn zero(&self, offset: u64, length: u64) -> Result<(), VolumeError>;
+
+    /// Makes everything written before durable: after it, a power cut loses none of it.
+    ///
+    /// # Errors
+    /// [`VolumeError::Flush`]; what was written before is then in an unknown state.
+    fn flush(&self) -> Result<(), VolumeError>;
+
+    /// The first range at or after `offset` that may hold other bytes than zeros; everything before
+    /// it reads as zeros. `None` if only zeros follow. Never reports data as a hole.
+    ///
+    /// # Errors
+    /// [`VolumeError::Read`] if the medium cannot be asked.
+    fn next_data(&self, offset: u64) -> Result<Option<Range<u64>>, VolumeError>;
+}
