@@ -1,6 +1,9 @@
 //! The public contract of SMS v3, and Rehost's own routes beside it.
 //!
-//! Start with [`bodies`]; [`rehost`] holds what SMS has no field for.
+//! Start with [`bodies`]; [`errors`] says how refusals look, [`signing`] how requests are signed,
+//! and [`rehost`] holds what SMS has no field for.
 
 pub mod bodies;
+pub mod errors;
 pub mod rehost;
+pub mod signing;

@@ -1,0 +1,170 @@
+//! Every error code that the control plane raises.
+//!
+//! SMS's own table puts nearly all codes at 400. Unknown ids are the exception here (404), because
+//! clients such as Terraform take only 404 as "gone". Meanings of `SMS.nnnn` are SMS's; the
+//! `REHOST.nnnn` codes belong to the routes below `/rehost/v1`.
+
+macro_rules! catalogue {
+    ($($name:ident $code:literal $status:literal $message:literal $advice:literal;)*) => {
+        /// An error code with everything that is said about it.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum ErrorCode {
+            $(#[doc = concat!("`", $code, "`: ", $message)] $name,)*
+        }
+
+        /// All codes, in the order of the catalogue.
+        pub const ALL_ERROR_CODES: &[ErrorCode] = &[$(ErrorCode::$name,)*];
+
+        impl ErrorCode {
+            /// The code as it is written in `error_code`.
+            #[must_use]
+            pub fn code(self) -> &'static str {
+                match self { $(Self::$name => $code,)* }
+            }
+
+            /// HTTP status.
+            #[must_use]
+            pub fn status(self) -> u16 {
+                match self { $(Self::$name => $status,)* }
+            }
+
+            /// What is wrong, one sentence.
+            #[must_use]
+            pub fn message(self) -> &'static str {
+                match self { $(Self::$name => $message,)* }
+            }
+
+            /// What to do about it, one sentence.
+            #[must_use]
+            pub fn advice(self) -> &'static str {
+                match self { $(Self::$name => $advice,)* }
+            }
+        }
+    };
+}
+
+catalogue! {
+    // Bodies and parameters.
+    ServiceError "SMS.6000" 500 "The service failed on the inside." "Try again; if it lasts, look for the request id in the log of the control plane.";
+    NameMissing "SMS.6001" 400 "The name of the source server is missing." "Give name.";
+    NameLength "SMS.6002" 400 "The name of the source server has a wrong length." "Use 1 to 64 characters.";
+    NameCharacters "SMS.6003" 400 "The name of the source server has characters that are not permitted." "Use letters, digits, underscore, hyphen and dot.";
+    SubtaskName "SMS.6004" 400 "There is no subtask of this name." "Use a subtask name of the API reference.";
+    SourceState "SMS.6005" 400 "There is no source server state or migration cycle of this name." "Use a value of the API reference.";
+    Platform "SMS.6006" 400 "There is no platform of this name." "Use a value of the API reference.";
+    NotJson "SMS.6010" 400 "The body is not JSON." "Send a JSON object.";
+    MalformedJson "SMS.6011" 400 "The body is JSON but does not have the form of this call." "Compare the named member with the API reference.";
+    EmptyBody "SMS.6012" 400 "The body is empty." "Send a JSON object.";
+    IncompleteBody "SMS.6013" 400 "The body lacks a member that this call demands." "Add the named member.";
+    BodyTooLong "SMS.6014" 413 "The body is too long." "Send less at once.";
+    ContentType "SMS.6016" 400 "The content type is not application/json." "Send Content-Type: application/json.";
+    CommandMissing "SMS.6020" 400 "The command result names no command." "Give command_name.";
+    CommandMismatch "SMS.6021" 400 "The command result names a command that this source server was not given." "Report the command that was fetched last.";
+    CommandResult "SMS.6022" 400 "The result of the command is not known." "Give result as success or fail.";
+    CommandDetail "SMS.6023" 400 "The command result has no detail." "Give result_detail, at least as an empty object.";
+    SourceId "SMS.6030" 400 "The source server id is missing or malformed." "Give an id as listed by GET /v3/sources.";
+    TargetInfo "SMS.6031" 400 "The target server is not described." "Give target_server.";
+    TargetId "SMS.6032" 400 "The target server's vm_id is missing." "Give an id as listed by GET /rehost/v1/targets.";
+    TargetDisks "SMS.6033" 400 "The target disks do not fit." "Correct the named disk.";
+    RegionName "SMS.6034" 400 "The region is missing." "Give region_name and region_id.";
+    ProgressRange "SMS.6101" 400 "The progress is missing or out of range." "Give a whole number from 0 to 100.";
+    Database "SMS.6301" 500 "The service could not reach its database." "Try again; if it lasts, check the data directory of the control plane.";
+    ConfigSetting "SMS.6304" 400 "A setting is not known or too long." "Use the setting names of the API reference and values of at most 1024 characters.";
+    NotAnInteger "SMS.6404" 400 "A parameter is not an integer or out of range." "Correct the named parameter.";
+    TimeFormat "SMS.6405" 400 "A time is malformed." "Write times of the day as HH:MM.";
+    TooManySources "SMS.6501" 400 "There are too many source servers." "Delete source servers that are no longer needed.";
+    NoDisks "SMS.6519" 400 "The source server has no disk that could be migrated." "Run the agent as root, so that it sees the disks.";
+    SourceUnavailable "SMS.6520" 400 "The source server failed its feasibility check." "Read checks of the source server, correct them and restart the agent.";
+    NotYours "SMS.6527" 403 "The source server belongs to somebody else." "Use the identity with which it was registered.";
+    SourceAddress "SMS.6530" 400 "The source server has no IP address." "Give ip or ipv6.";
+    OsType "SMS.6601" 400 "The operating system type is not known." "Give os_type as LINUX or WINDOWS.";
+    SourceDisconnected "SMS.6603" 400 "The source server is not connected." "Start the agent on the source server and check that it reaches the control plane.";
+    TargetInTask "SMS.6615" 400 "The target server's device is already in a task." "Choose another device, or delete the other task.";
+
+    // Tasks.
+    SourceHasTask "SMS.7601" 400 "The source server already has a task." "Delete the task first.";
+    SourceUnknown "SMS.7602" 404 "There is no source server with this id." "List them with GET /v3/sources.";
+    TaskUnknown "SMS.7703" 404 "There is no task with this id." "List them with GET /v3/tasks.";
+    TaskName "SMS.7711" 400 "The task name is missing or not permitted." "Use 1 to 64 letters, digits, underscores and hyphens.";
+    TaskType "SMS.7712" 400 "The task type is not known or not possible for this source server." "Use MIGRATE_BLOCK.";
+    CannotStart "SMS.7713" 400 "The task cannot be started in its present state." "Start it when it is ready, paused or failed.";
+    CannotStop "SMS.7714" 400 "The task cannot be stopped in its present state." "Stop it while it runs or synchronises.";
+    CannotSync "SMS.7715" 400 "The task cannot be synchronised in its present state." "Synchronise after the target has been launched.";
+    CannotDelete "SMS.7719" 400 "The task cannot be deleted in its present state." "Stop it first and wait until it is stopped.";
+    OnlyContinuousSync "SMS.7721" 400 "Cloning and cut-over are possible only during continuous synchronisation." "Wait until the task is SYNCING; a task without syncing cuts over by itself.";
+    OnlyAfterLaunch "SMS.7722" 400 "The task can be restarted only after the target has been launched." "Use start for a task that was paused or failed.";
+    DeleteNeedsAgent "SMS.7723" 400 "The task cannot be deleted while its agent is not connected." "Start the agent on the source server.";
+    ChangestateMissing "SMS.7726" 400 "copystate or migrationcycle is missing." "Give both.";
+    ChangestateEmpty "SMS.7727" 400 "copystate or migrationcycle is empty." "Give both a value of the API reference.";
+    ChangestatePair "SMS.7728" 400 "copystate and migrationcycle do not fit each other." "Use a pair of the API reference.";
+    NoClone "SMS.8017" 400 "There is no clone." "Clone the target server first.";
+    TargetMissing "SMS.8102" 400 "There is no target server with this vm_id." "List them with GET /rehost/v1/targets.";
+    Parameters "SMS.9001" 400 "A parameter is not permitted." "Correct the named parameter.";
+    NoPermission "SMS.9004" 403 "The caller may not do this." "Use an identity that has the right to it.";
+
+    // Rehost: joining.
+    JoinTokenUnknown "REHOST.1001" 403 "There is no such join token." "Make one with rehost join-token and copy it whole.";
+    JoinTokenExpired "REHOST.1002" 403 "The join token has expired." "Make a new one with rehost join-token.";
+    JoinTokenUsed "REHOST.1003" 403 "The join token was used already." "Make a new one with rehost join-token; each is good for one machine.";
+    JoinTokenRole "REHOST.1004" 403 "The join token is for the other role." "Make one for this role: source for an agent, target for a receiver.";
+    JoinRequestInvalid "REHOST.1005" 400 "The join request has no valid name or certificate request." "Give a name of 1 to 64 characters and a PKCS#10 request in PEM.";
+    JoinTokenLifetime "REHOST.1006" 400 "valid_seconds is out of range." "Give 1 to 604800 seconds.";
+
+    // Rehost: targets.
+    TargetUnknown "REHOST.2001" 404 "There is no target with this id." "List them with GET /rehost/v1/targets.";
+    TargetInUse "REHOST.2002" 409 "The target is bound to a task." "Delete the task first.";
+    NotATarget "REHOST.2003" 403 "This route is for targets only." "Join as a target with rehost receive --join.";
+    TargetRegistration "REHOST.2004" 400 "The registration of the target is malformed." "Correct the named member.";
+    TaskNotOfTarget "REHOST.2005" 404 "The task is not bound to this target." "Fetch the assignments again.";
+    NotASource "REHOST.2006" 403 "This route is for the task's source server only." "Join as a source with rehost agent --join.";
+
+    // Rehost: reports and proofs.
+    ProofAbsent "REHOST.3001" 404 "There is no proof of this task yet." "Wait until the final round has been compared.";
+    ReportAbsent "REHOST.3002" 404 "There is no report of this task yet." "Wait until the first round is through.";
+    ProofTooLarge "REHOST.3003" 413 "The proof is too large." "Check that the proof document belongs to this task.";
+    ProofMalformed "REHOST.3004" 400 "The proof is not a proof document of this task." "Send the document as the agent wrote it.";
+    RouteUnknown "REHOST.4001" 404 "There is no such route." "Compare method and path with the documentation.";
+}
+
+impl ErrorCode {
+    /// The code with this text, if the catalogue has it.
+    #[must_use]
+    pub fn from_code(code: &str) -> Option<Self> {
+        ALL_ERROR_CODES
+            .iter()
+            .copied()
+            .find(|entry| entry.code() == code)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn every_code_is_unique_and_complete() {
+        let mut seen = HashSet::new();
+        for &entry in ALL_ERROR_CODES {
+            let code = entry.code();
+            assert!(seen.insert(code), "{code} is there twice");
+            let (family, number) = code.split_once('.').unwrap();
+            assert!(family == "SMS" || family == "REHOST", "{code}");
+            assert!(number.len() == 4 && number.parse::<u16>().is_ok(), "{code}");
+            assert!((400..600).contains(&entry.status()), "{code}");
+            for text in [entry.message(), entry.advice()] {
+                assert!(text.ends_with('.') && text.len() > 5, "{code}: {text}");
+            }
+            assert_eq!(ErrorCode::from_code(code), Some(entry));
+        }
+        assert_eq!(ErrorCode::from_code("SMS.1"), None);
+    }
+
+    #[test]
+    fn only_unknown_ids_are_404() {
+        assert_eq!(ErrorCode::SourceUnknown.status(), 404);
+        assert_eq!(ErrorCode::TaskUnknown.status(), 404);
+        assert_eq!(ErrorCode::ChangestatePair.status(), 400);
+    }
+}
