@@ -1,0 +1,37 @@
+//! What a control plane is called, made once and kept.
+
+use crate::database::Store;
+use crate::error::{Act as _, StoreError};
+
+impl Store {
+    /// The value of a setting; `make` fills it in the first time, and never again.
+    ///
+    /// # Errors
+    /// [`StoreError::Statement`].
+    pub async fn setting_or(
+        &self,
+        name: &str,
+        make: impl FnOnce() -> String + Send,
+    ) -> Result<String, StoreError> {
+        if let Some(value) = self.setting(name).await? {
+            return Ok(value);
+        }
+        let value = make();
+        sqlx::query("INSERT INTO settings (name, value) VALUES ($1, $2) ON CONFLICT DO NOTHING")
+            .bind(name.to_owned())
+            .bind(value.clone())
+            .execute(&self.pool)
+            .await
+            .act("keep a setting")?;
+        // Whoever was first, everybody uses what is stored.
+        Ok(self.setting(name).await?.unwrap_or(value))
+    }
+
+    async fn setting(&self, name: &str) -> Result<Option<String>, StoreError> {
+        sqlx::query_scalar("SELECT value FROM settings WHERE name = $1")
+            .bind(name.to_owned())
+            .fetch_optional(&self.pool)
+            .await
+            .act("read a setting")
+    }
+}
