@@ -1,0 +1,360 @@
+//! A whole system on this machine: control plane, receiver and agents, each a real process, in one
+//! temporary directory.
+
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail, ensure};
+use rehost_sms_api::rehost::MigrationReport;
+use serde_json::Value;
+
+use crate::executable;
+use crate::role::{Role, free_port};
+use crate::wait::{SHORT, until};
+
+/// Name of the target of a site.
+const TARGET: &str = "hall-2";
+
+/// A control plane with one receiver.
+#[derive(Debug)]
+pub struct Site {
+    // Fields are dropped in this order: processes before the directory they work in.
+    /// The receiver.
+    pub receiver: Role,
+    /// The control plane.
+    pub control_plane: Role,
+    api_port: u16,
+    data_port: u16,
+    directory: tempfile::TempDir,
+}
+
+/// An agent and what is needed to start it again.
+#[derive(Debug)]
+pub struct Agent {
+    /// The process.
+    pub role: Role,
+    name: String,
+    log: PathBuf,
+    arguments: Vec<OsString>,
+}
+
+impl Agent {
+    /// Name of the source as people see it.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Starts it again after it was killed or stopped.
+    ///
+    /// # Errors
+    /// If it cannot be started.
+    pub fn restart(&mut self) -> Result<()> {
+        self.role = Role::start(&self.name, &self.log, &self.arguments)?;
+        Ok(())
+    }
+}
+
+impl Site {
+    /// Starts control plane and receiver, and waits until the receiver is connected.
+    ///
+    /// # Errors
+    /// If one of them does not come up.
+    pub fn start() -> Result<Self> {
+        let directory = tempfile::Builder::new().prefix("rehost-e2e-").tempdir()?;
+        for folder in ["logs", "images", "disks"] {
+            std::fs::create_dir(directory.path().join(folder))?;
+        }
+        let (api_port, data_port) = (free_port()?, free_port()?);
+        let control_plane = start_control_plane(directory.path(), api_port)?;
+        until("the control plane answers", SHORT, || {
+            let login = directory.path().join("control-plane/first-login.json");
+            let args = ["targets", "list", "--json"];
+            Ok(login
+                .exists()
+                .then(|| run(&login, args))
+                .transpose()?
+                .filter(succeeded))
+        })?;
+        let token = make_token(directory.path(), "target")?;
+        let receiver = start_receiver(directory.path(), data_port, Some(&token))?;
+        let site = Self {
+            receiver,
+            control_plane,
+            api_port,
+            data_port,
+            directory,
+        };
+        site.wait_for_target()?;
+        Ok(site)
+    }
+
+    /// The directory of the site.
+    #[must_use]
+    pub fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// Base URL of the control plane.
+    #[must_use]
+    pub fn endpoint(&self) -> String {
+        format!("https://127.0.0.1:{}", self.api_port)
+    }
+
+    /// TCP port of the data path.
+    #[must_use]
+    pub fn data_port(&self) -> u16 {
+        self.data_port
+    }
+
+    /// How operators log in.
+    #[must_use]
+    pub fn login_file(&self) -> PathBuf {
+        self.directory().join("control-plane/first-login.json")
+    }
+
+    /// The CA certificate of the control plane.
+    #[must_use]
+    pub fn ca_file(&self) -> PathBuf {
+        self.directory().join("control-plane/ca/ca.pem")
+    }
+
+    /// A place for the disk of a source.
+    #[must_use]
+    pub fn disk(&self, name: &str) -> PathBuf {
+        self.directory().join("disks").join(name)
+    }
+
+    /// Name of the target.
+    #[must_use]
+    pub fn target(&self) -> &'static str {
+        TARGET
+    }
+
+    /// Starts the control plane again after it was killed or stopped.
+    ///
+    /// # Errors
+    /// If it cannot be started.
+    pub fn restart_control_plane(&mut self) -> Result<()> {
+        self.control_plane = start_control_plane(self.directory.path(), self.api_port)?;
+        Ok(())
+    }
+
+    /// Starts the receiver again after it was killed or stopped.
+    ///
+    /// # Errors
+    /// If it cannot be started.
+    pub fn restart_receiver(&mut self) -> Result<()> {
+        self.receiver = start_receiver(self.directory.path(), self.data_port, None)?;
+        Ok(())
+    }
+
+    /// Joins a source with these disks, and waits until it is registered.
+    ///
+    /// # Errors
+    /// If it does not come up.
+    pub fn agent(&self, name: &str, disks: &[&Path]) -> Result<Agent> {
+        let token = make_token(self.directory(), "source")?;
+        let state = self.directory().join(format!("agent-{name}"));
+        let mut arguments: Vec<OsString> =
+            ["agent", "--log", "debug", "--name", name, "--state-dir"]
+                .map(Into::into)
+                .into();
+        arguments.extend([state.into(), "--join-file".into(), token.into()]);
+        for disk in disks {
+            arguments.extend(["--disk".into(), disk.as_os_str().to_owned()]);
+        }
+        let log = self.directory().join(format!("logs/{name}.log"));
+        let role = Role::start(name, &log, &arguments)?;
+        let agent = Agent {
+            role,
+            name: name.into(),
+            log,
+            arguments,
+        };
+        until(&format!("source {name} is registered"), SHORT, || {
+            let list = self.json(["sources", "list"])?;
+            Ok(find(&list["source_servers"], "name", name).map(|_| ()))
+        })?;
+        Ok(agent)
+    }
+
+    /// Creates a task and gives its id. `options` are those of `rehost tasks create`.
+    ///
+    /// # Errors
+    /// If the control plane refuses.
+    pub fn create_task(&self, agent: &Agent, options: &[&str]) -> Result<String> {
+        let fixed = [
+            "tasks",
+            "create",
+            "--source",
+            agent.name(),
+            "--target",
+            TARGET,
+        ];
+        let answer = self.json(fixed.into_iter().chain(options.iter().copied()))?;
+        Ok(answer["id"].as_str().context("id of the task")?.to_owned())
+    }
+
+    /// Waits until a task is in a state.
+    ///
+    /// # Errors
+    /// If it fails on the way, or is elsewhere at the deadline.
+    pub fn wait_for_state(&self, task: &str, state: &str, deadline: Duration) -> Result<Value> {
+        let mut last = String::new();
+        let found = until(&format!("task is {state}"), deadline, || {
+            let Ok(shown) = self.json(["tasks", "show", task]) else {
+                // The control plane may be the one that was just killed.
+                return Ok(None);
+            };
+            last = shown["state"].as_str().unwrap_or_default().to_owned();
+            if last != state && last.ends_with("_FAIL") {
+                bail!("the task failed: {shown:#}");
+            }
+            Ok((last == state).then_some(shown))
+        });
+        found.with_context(|| format!("last state seen: {last}"))
+    }
+
+    /// What the agent measured.
+    ///
+    /// # Errors
+    /// If there is no report.
+    pub fn report(&self, task: &str) -> Result<MigrationReport> {
+        let report = self.json(["tasks", "report", task])?;
+        serde_json::from_value(report).context("read the report")
+    }
+
+    /// The image files that the receiver has made, sorted by name.
+    ///
+    /// # Errors
+    /// If the folder cannot be read.
+    pub fn images(&self) -> Result<Vec<PathBuf>> {
+        let mut found = Vec::new();
+        let mut waiting = vec![self.directory().join("images")];
+        while let Some(directory) = waiting.pop() {
+            for entry in std::fs::read_dir(&directory)? {
+                let path = entry?.path();
+                if path.is_dir() {
+                    waiting.push(path)
+                } else {
+                    found.push(path)
+                }
+            }
+        }
+        found.sort();
+        Ok(found)
+    }
+
+    /// Runs a command of the executable as an operator who is logged in.
+    ///
+    /// # Errors
+    /// If it cannot be started; how it ends is for the caller to judge.
+    pub fn run<I, S>(&self, arguments: I) -> Result<Output>
+    where
+        I: IntoIterator<Item = S>,
+        S: AsRef<OsStr>,
+    {
+        run(&self.login_file(), arguments)
+    }
+
+    /// As [`Site::run`], with `--json`, for commands that must succeed.
+    ///
+    /// # Errors
+    /// If the command fails or prints something else than JSON.
+    pub fn json<'a>(&self, arguments: impl IntoIterator<Item = &'a str>) -> Result<Value> {
+        let arguments: Vec<&str> = arguments.into_iter().chain(["--json"]).collect();
+        let output = self.run(&arguments)?;
+        let errors = String::from_utf8_lossy(&output.stderr);
+        ensure!(
+            output.status.success(),
+            "rehost {} failed: {errors}",
+            arguments.join(" ")
+        );
+        serde_json::from_slice(&output.stdout)
+            .with_context(|| format!("read what rehost {} printed", arguments.join(" ")))
+    }
+
+    fn wait_for_target(&self) -> Result<()> {
+        until("the target is connected", SHORT, || {
+            let list = self.json(["targets", "list"])?;
+            let target = find(&list["targets"], "name", TARGET);
+            Ok(target
+                .filter(|target| target["connected"] == true)
+                .map(|_| ()))
+        })
+    }
+}
+
+fn find<'a>(list: &'a Value, member: &str, value: &str) -> Option<&'a Value> {
+    list.as_array()?.iter().find(|entry| entry[member] == value)
+}
+
+fn succeeded(output: &Output) -> bool {
+    output.status.success()
+}
+
+fn run<I, S>(login: &Path, arguments: I) -> Result<Output>
+where
+    I: IntoIterator<Item = S>,
+    S: AsRef<OsStr>,
+{
+    Command::new(executable::rehost()?)
+        .args(arguments)
+        .env("REHOST_LOGIN", login)
+        .stdin(Stdio::null())
+        .output()
+        .context("start rehost")
+}
+
+fn make_token(directory: &Path, role: &str) -> Result<PathBuf> {
+    let path = directory.join(format!("{role}.token"));
+    let login = directory.join("control-plane/first-login.json");
+    let words = ["join-token", "--role", role, "--output"].map(OsStr::new);
+    let output = run(&login, words.into_iter().chain([path.as_os_str()]))?;
+    ensure!(
+        succeeded(&output),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    Ok(path)
+}
+
+fn start_control_plane(directory: &Path, port: u16) -> Result<Role> {
+    let data = directory.join("control-plane");
+    let listen = format!("127.0.0.1:{port}");
+    let mut arguments: Vec<&OsStr> = ["serve", "--log", "debug", "--data-dir"]
+        .map(OsStr::new)
+        .into();
+    arguments.extend([data.as_os_str(), "--listen".as_ref(), listen.as_ref()]);
+    Role::start(
+        "control plane",
+        &directory.join("logs/serve.log"),
+        arguments,
+    )
+}
+
+fn start_receiver(directory: &Path, port: u16, token: Option<&Path>) -> Result<Role> {
+    let (state, images) = (directory.join("receiver"), directory.join("images"));
+    let listen = format!("127.0.0.1:{port}");
+    let mut arguments: Vec<&OsStr> = [
+        "receive",
+        "--log",
+        "debug",
+        "--name",
+        TARGET,
+        "--advertise",
+        "127.0.0.1",
+        "--listen",
+    ]
+    .map(OsStr::new)
+    .into();
+    arguments.extend([listen.as_ref(), "--state-dir".as_ref(), state.as_os_str()]);
+    arguments.extend(["--images".as_ref(), images.as_os_str()]);
+    if let Some(token) = token {
+        arguments.extend(["--join-file".as_ref(), token.as_os_str()]);
+    }
+    Role::start("receiver", &directory.join("logs/receive.log"), arguments)
+}
