@@ -1,0 +1,141 @@
+//! Calls of the routes beside the public contract.
+
+use std::io::{Read, Write};
+
+use super::call::Call;
+use super::{Client, ClientError};
+use crate::rehost::{
+    JoinRequest, JoinResponse, JoinTokenRequest, JoinTokenResponse, MigrationReport,
+    SourceAssignment, TargetAssignments, TargetList, TargetRegistration, TargetTaskReport,
+};
+
+/// A call below `/rehost/v1`.
+fn of_rehost(method: &'static str, segments: &[&str]) -> Call {
+    let mut all = vec!["rehost", "v1"];
+    all.extend(segments);
+    Call::new(method, &all)
+}
+
+impl Client {
+    /// `GET /healthz`: succeeds if the control plane serves.
+    ///
+    /// # Errors
+    /// [`ClientError`]
+    pub fn health(&self) -> Result<(), ClientError> {
+        self.call_for_success(Call::new("GET", &["healthz"]))
+    }
+
+    /// `POST /rehost/v1/join-tokens`: makes a one-time token.
+    ///
+    /// # Errors
+    /// [`ClientError`]
+    pub fn create_join_token(
+        &self,
+        body: &JoinTokenRequest,
+    ) -> Result<JoinTokenResponse, ClientError> {
+        self.call(of_rehost("POST", &["join-tokens"]).json(body))
+    }
+
+    /// `POST /rehost/v1/join`: uses a one-time token.
+    ///
+    /// # Errors
+    /// [`ClientError`]; `REHOST.1001` to `REHOST.1005` say what is wrong with the token or request.
+    pub fn join(&self, body: &JoinRequest) -> Result<JoinResponse, ClientError> {
+        self.call(of_rehost("POST", &["join"]).json(body))
+    }
+
+    /// `GET /rehost/v1/targets`
+    ///
+    /// # Errors
+    /// [`ClientError`]
+    pub fn list_targets(&self) -> Result<TargetList, ClientError> {
+        self.call(of_rehost("GET", &["targets"]))
+    }
+
+    /// `DELETE /rehost/v1/targets/{id}`
+    ///
+    /// # Errors
+    /// [`ClientError`]; `REHOST.2002` while a task is bound to the target.
+    pub fn delete_target(&self, id: &str) -> Result<(), ClientError> {
+        self.call_for_success(of_rehost("DELETE", &["targets", id]))
+    }
+
+    /// `PUT /rehost/v1/targets/self`: the receiver says what it offers.
+    ///
+    /// # Errors
+    /// [`ClientError`]
+    pub fn register_target(&self, body: &TargetRegistration) -> Result<(), ClientError> {
+        self.call_for_success(of_rehost("PUT", &["targets", "self"]).json(body))
+    }
+
+    /// `GET /rehost/v1/targets/self/assignments`: waits up to `wait_seconds` for a list that differs
+    /// from the generation `known`; without `known` it answers at once.
+    ///
+    /// # Errors
+    /// [`ClientError`]
+    pub fn target_assignments(
+        &self,
+        known: Option<i64>,
+        wait_seconds: u32,
+    ) -> Result<TargetAssignments, ClientError> {
+        let call = of_rehost("GET", &["targets", "self", "assignments"]).wait_seconds(wait_seconds);
+        self.call(match known {
+            Some(generation) => call.query("known", generation),
+            None => call,
+        })
+    }
+
+    /// `PUT /rehost/v1/targets/self/tasks/{task_id}`: the receiver says where it is with a task.
+    ///
+    /// # Errors
+    /// [`ClientError`]
+    pub fn report_target_task(
+        &self,
+        task_id: &str,
+        body: &TargetTaskReport,
+    ) -> Result<(), ClientError> {
+        self.call_for_success(of_rehost("PUT", &["targets", "self", "tasks", task_id]).json(body))
+    }
+
+    /// `GET /rehost/v1/tasks/{task_id}/assignment`: what the agent is to do.
+    ///
+    /// # Errors
+    /// [`ClientError`]
+    pub fn source_assignment(&self, task_id: &str) -> Result<SourceAssignment, ClientError> {
+        self.call(of_rehost("GET", &["tasks", task_id, "assignment"]))
+    }
+
+    /// `PUT /rehost/v1/tasks/{task_id}/report`
+    ///
+    /// # Errors
+    /// [`ClientError`]
+    pub fn put_report(&self, task_id: &str, body: &MigrationReport) -> Result<(), ClientError> {
+        self.call_for_success(of_rehost("PUT", &["tasks", task_id, "report"]).json(body))
+    }
+
+    /// `GET /rehost/v1/tasks/{task_id}/report`
+    ///
+    /// # Errors
+    /// [`ClientError`]; `REHOST.3002` if there is none yet.
+    pub fn get_report(&self, task_id: &str) -> Result<MigrationReport, ClientError> {
+        self.call(of_rehost("GET", &["tasks", task_id, "report"]))
+    }
+
+    /// `PUT /rehost/v1/tasks/{task_id}/proof`: sends the proof document as it is read.
+    ///
+    /// # Errors
+    /// [`ClientError`]; a failure to read `proof` counts as [`ClientError::Transport`], and access
+    /// keys cannot sign a stream ([`ClientError::Config`]).
+    pub fn put_proof(&self, task_id: &str, proof: &mut impl Read) -> Result<(), ClientError> {
+        self.upload(&of_rehost("PUT", &["tasks", task_id, "proof"]), proof)
+    }
+
+    /// `GET /rehost/v1/tasks/{task_id}/proof`: writes the proof document to `output` as it comes and
+    /// returns its length in bytes. After an error `output` may hold a part of it.
+    ///
+    /// # Errors
+    /// [`ClientError`]; `REHOST.3001` if there is none yet.
+    pub fn get_proof(&self, task_id: &str, output: &mut impl Write) -> Result<u64, ClientError> {
+        self.download(&of_rehost("GET", &["tasks", task_id, "proof"]), output)
+    }
+}
