@@ -1,0 +1,108 @@
+//! Steering a replication while it runs: cut over, stop, slow down.
+
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// What a replication should do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Wanted {
+    /// Go on.
+    #[default]
+    Run,
+    /// Make the final round when the round at hand is through.
+    Cutover,
+    /// Stop as soon as possible.
+    Stop,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    wanted: Wanted,
+    bytes_per_second: Option<u64>,
+    /// When the next byte may go, at the rate above.
+    next_send: Option<Instant>,
+}
+
+/// Steers a replication; clones steer the same one.
+#[derive(Clone, Debug, Default)]
+pub struct Control {
+    shared: Arc<(Mutex<State>, Condvar)>,
+}
+
+impl Control {
+    /// A control that lets the replication run at full speed.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.shared.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Asks for the final round. Stays asked for, also over a lost link.
+    pub fn request_cutover(&self) {
+        let mut state = self.state();
+        if state.wanted == Wanted::Run {
+            state.wanted = Wanted::Cutover;
+        }
+        self.shared.1.notify_all();
+    }
+
+    /// Asks to stop. Wins over everything else.
+    pub fn request_stop(&self) {
+        self.state().wanted = Wanted::Stop;
+        self.shared.1.notify_all();
+    }
+
+    /// Bounds what is sent, in bytes per second over all streams; `None` lifts the bound. At once.
+    pub fn set_rate_limit_bytes_per_second(&self, limit: Option<u64>) {
+        let mut state = self.state();
+        state.bytes_per_second = limit.filter(|limit| *limit > 0);
+        state.next_send = None;
+        self.shared.1.notify_all();
+    }
+
+    pub(super) fn wanted(&self) -> Wanted {
+        self.state().wanted
+    }
+
+    pub(super) fn should_stop(&self) -> bool {
+        self.wanted() == Wanted::Stop
+    }
+
+    /// Waits for `duration`, or until something else than going on is wanted.
+    pub(super) fn rest(&self, duration: Duration) {
+        let deadline = Instant::now() + duration;
+        let mut state = self.state();
+        while state.wanted == Wanted::Run {
+            let Some(left) = deadline.checked_duration_since(Instant::now()) else {
+                return;
+            };
+            let waited = self.shared.1.wait_timeout(state, left);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    /// Waits until `bytes` more may be sent under the rate limit.
+    ///
+    /// The bytes are booked at once and paid for by the time that the next caller waits, so that
+    /// one chunk always fits, however low the limit is.
+    pub(super) fn throttle(&self, bytes: u64) {
+        let mut state = self.state();
+        loop {
+            let Some(limit) = state.bytes_per_second else {
+                return;
+            };
+            let now = Instant::now();
+            let due = state.next_send.unwrap_or(now);
+            if due <= now || state.wanted == Wanted::Stop {
+                let cost = Duration::from_micros(bytes.saturating_mul(1_000_000) / limit);
+                state.next_send = Some(due.max(now) + cost);
+                return;
+            }
+            let waited = self.shared.1.wait_timeout(state, due - now);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! What a replication tells those who watch it.
+
+/// Watches a replication. Called from the thread that runs it, never while the source is frozen.
+pub trait Observer: Send + Sync {
+    /// Something happened. Must not take long.
+    fn event(&self, event: &Event);
+}
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event {
+    /// All streams of a session are open; sessions are counted from 1.
+    SessionOpened {
+        /// Number of the session over the whole life of the task.
+        number: u64,
+    },
+    /// The link broke; it will be opened again.
+    LinkLost {
+        /// Why, for people.
+        reason: String,
+    },
+    /// A phase begins.
+    PhaseBegan(Phase),
+    /// How far the phase is.
+    Progress(Progress),
+    /// A round is through.
+    RoundDone {
+        /// Number of the round, from 1, the full copy.
+        round: u32,
+        /// Bytes that it sent.
+        wire_bytes: u64,
+        /// How long it took, in seconds.
+        seconds: f64,
+    },
+    /// The source was frozen for the final round and works again.
+    Thawed {
+        /// How long, in seconds.
+        downtime_seconds: f64,
+    },
+}
+
+/// What a replication is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// The first pass over all disks.
+    FullCopy,
+    /// A pass that sends what changed.
+    Sync {
+        /// Number of the round.
+        round: u32,
+    },
+    /// The last pass, with the source frozen.
+    FinalRound,
+    /// The target hashes its medium.
+    Verifying,
+}
+
+/// How far a phase is.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Progress {
+    /// The phase.
+    pub phase: Phase,
+    /// Bytes of the disks that this phase is through with.
+    pub done_bytes: u64,
+    /// Bytes of the disks in all.
+    pub total_bytes: u64,
+    /// Bytes put on the wire in this phase by this run.
+    pub wire_bytes: u64,
+    /// Bytes of the disks dealt with per second, lately.
+    pub bytes_per_second: f64,
+}

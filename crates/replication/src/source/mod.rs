@@ -1,0 +1,23 @@
+//! The source's end: rounds in their order, streams, the freeze, the proof.
+//!
+//! Start reading at [`run`]. A round hands chunks to workers, each of which owns one stream; what
+//! went out is noted in a ledger, so that a restart can tell what is being sent again.
+
+mod control;
+mod error;
+mod events;
+mod freeze;
+mod job;
+mod ledger;
+mod progress;
+mod round;
+mod run;
+mod stream;
+mod work;
+
+pub use control::Control;
+pub use error::SourceError;
+pub use events::{Event, Observer, Phase, Progress};
+pub use freeze::{FreezeError, Freezer, NoFreeze};
+pub use job::{Finished, Outcome, Peer, ReplicationJob, SourceVolume, VolumeFigures};
+pub use run::run;

@@ -1,0 +1,447 @@
+//! The course of a replication, from the first byte to the proof.
+//!
+//! ```text
+//!            +------------------- link lost: new session ------------------+
+//!            v                                                             |
+//!   open streams -> full copy -> sync round -> rest --+-> final round -> verify -> finished
+//!                     (skipped      ^                 |    (frozen)
+//!                      if done)     +-----------------+
+//! ```
+//!
+//! A session that breaks loses nothing but what was in flight. Within a session every round is a
+//! set of workers, one a stream.
+
+use std::hash::{BuildHasher, Hasher};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use rehost_volumes::{HashTree, Proof, VolumeProof, chunk_count, to_usize};
+
+use super::control::{Control, Wanted};
+use super::events::{Event, Observer, Phase};
+use super::freeze::Freezer;
+use super::job::{Finished, Outcome, ReplicationJob};
+use super::ledger::{Ledger, Rounds};
+use super::progress::{Counters, REPORT_INTERVAL, Reporter};
+use super::round::{COPY_UNIT_CHUNKS, HASH_UNIT_CHUNKS, Hashed, Kinds, Round};
+use super::stream::SourceStream;
+use super::work::WorkQueue;
+use super::{SourceError, VolumeFigures};
+use crate::wire::{ChunkRange, Kind, PAYLOAD_LIMIT_BYTES};
+
+/// For how long a lost link is opened again before the caller is asked for a new address.
+const LINK_PATIENCE: Duration = Duration::from_secs(30);
+
+/// First and longest pause before a new attempt.
+const RETRY_PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(3));
+
+/// How often idle streams show that the source is alive.
+const ALIVE_INTERVAL: Duration = Duration::from_secs(30);
+
+/// Replicates until it is finished, asked to stop, or cannot go on.
+///
+/// May be called again after any return, also in another process: what the receiver has is not
+/// sent again. Returns with the source thawed, whatever happens.
+///
+/// # Errors
+/// [`SourceError`]; see [`SourceError::is_link`] and [`SourceError::is_wait`] for what to do.
+pub fn run(
+    job: &ReplicationJob,
+    control: &Control,
+    freezer: &mut dyn Freezer,
+    observer: &dyn Observer,
+) -> Result<Outcome, SourceError> {
+    let mut replication = Replication::open(job, control, observer)?;
+    let mut reachable = Instant::now();
+    let mut pause = RETRY_PAUSES.0;
+    loop {
+        if control.should_stop() {
+            return Ok(Outcome::Stopped);
+        }
+        let result = replication.open_streams().and_then(|streams| {
+            pause = RETRY_PAUSES.0;
+            let result = replication.session(streams, freezer);
+            reachable = Instant::now();
+            result
+        });
+        match result {
+            Err(error) if error.is_link() && reachable.elapsed() < LINK_PATIENCE => {
+                observer.event(&Event::LinkLost {
+                    reason: describe(&error),
+                });
+                thread::sleep(pause);
+                pause = (pause * 2).min(RETRY_PAUSES.1);
+            }
+            result => return result,
+        }
+    }
+}
+
+fn describe(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}
+
+/// A replication and what it remembers between sessions.
+struct Replication<'a> {
+    job: &'a ReplicationJob,
+    control: &'a Control,
+    observer: &'a dyn Observer,
+    ledgers: Vec<Ledger>,
+    rounds: Rounds,
+}
+
+impl<'a> Replication<'a> {
+    fn open(
+        job: &'a ReplicationJob,
+        control: &'a Control,
+        observer: &'a dyn Observer,
+    ) -> Result<Self, SourceError> {
+        std::fs::create_dir_all(&job.state_dir).map_err(|source| SourceError::Ledger {
+            path: job.state_dir.clone(),
+            source,
+        })?;
+        let ledgers = job.volumes.iter().map(|volume| {
+            let path = job.state_dir.join(format!("sent-{}.ledger", volume.index));
+            Ledger::open(path, volume.volume.size_bytes())
+        });
+        Ok(Self {
+            job,
+            control,
+            observer,
+            ledgers: ledgers.collect::<Result<_, _>>()?,
+            rounds: Rounds::load(&job.state_dir)?,
+        })
+    }
+
+    fn open_streams(&mut self) -> Result<Vec<SourceStream>, SourceError> {
+        // Random, so that no session of an earlier life is mistaken for this one.
+        let session = std::hash::RandomState::new().build_hasher().finish();
+        let streams = (0..self.job.streams.max(1))
+            .map(|number| SourceStream::open(self.job, session, number))
+            .collect::<Result<_, _>>()?;
+        self.rounds.sessions += 1;
+        self.rounds.save(&self.job.state_dir)?;
+        self.observer.event(&Event::SessionOpened {
+            number: self.rounds.sessions,
+        });
+        Ok(streams)
+    }
+
+    /// Everything that is left to do, over open streams.
+    fn session(
+        &mut self,
+        mut streams: Vec<SourceStream>,
+        freezer: &mut dyn Freezer,
+    ) -> Result<Outcome, SourceError> {
+        let streams = &mut streams;
+        if !self.rounds.full_copy_done {
+            self.full_copy(streams)?;
+        }
+        if self.job.syncing {
+            while self.control.wanted() == Wanted::Run {
+                self.sync_round(streams)?;
+                self.rest(streams)?;
+            }
+            if self.control.wanted() == Wanted::Cutover {
+                // Shortens the final round by all that changed since the last one.
+                self.sync_round(streams)?;
+            }
+        }
+        if self.control.should_stop() {
+            return Ok(Outcome::Stopped);
+        }
+        self.finish(streams, freezer)
+    }
+
+    fn full_copy(&mut self, streams: &mut [SourceStream]) -> Result<(), SourceError> {
+        self.rounds.round = 1;
+        let present = self.presence(streams)?;
+        self.round(
+            streams,
+            Phase::FullCopy,
+            Kinds::Full { present },
+            COPY_UNIT_CHUNKS,
+        )?;
+        if !self.control.should_stop() {
+            self.rounds.full_copy_done = true;
+            self.rounds.save(&self.job.state_dir)?;
+        }
+        Ok(())
+    }
+
+    /// Asks which chunks the receiver has: a bit per chunk, per volume.
+    fn presence(&self, streams: &mut [SourceStream]) -> Result<Vec<Vec<u8>>, SourceError> {
+        let Some(stream) = streams.first_mut() else {
+            return Err(SourceError::Protocol("a session without streams"));
+        };
+        let limit = u64::from(PAYLOAD_LIMIT_BYTES) * 8;
+        let mut present = Vec::new();
+        for volume in &self.job.volumes {
+            let chunks = chunk_count(volume.volume.size_bytes());
+            let mut bits = Vec::new();
+            for first in (0..chunks).step_by(to_usize(limit)) {
+                let count = (chunks - first).min(limit);
+                let range = ChunkRange {
+                    volume: volume.index,
+                    first,
+                    count,
+                };
+                bits.extend(stream.ask(&range, Kind::Presence, count.div_ceil(8))?);
+            }
+            present.push(bits);
+        }
+        Ok(present)
+    }
+
+    fn sync_round(&mut self, streams: &mut [SourceStream]) -> Result<(), SourceError> {
+        self.begin_round()?;
+        let phase = Phase::Sync {
+            round: self.rounds.round,
+        };
+        self.round(streams, phase, Kinds::Changes, HASH_UNIT_CHUNKS)?;
+        Ok(())
+    }
+
+    fn begin_round(&mut self) -> Result<(), SourceError> {
+        self.rounds.round += 1;
+        self.rounds.save(&self.job.state_dir)
+    }
+
+    /// Waits for the next sync round; shows on all streams that the source is alive.
+    fn rest(&self, streams: &mut [SourceStream]) -> Result<(), SourceError> {
+        let end = Instant::now() + self.job.sync_interval;
+        while let Some(left) = end.checked_duration_since(Instant::now())
+            && self.control.wanted() == Wanted::Run
+        {
+            self.control.rest(left.min(ALIVE_INTERVAL));
+            for stream in &mut *streams {
+                stream.barrier()?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The final round with the source frozen, then the proof with the source at work again.
+    fn finish(
+        &mut self,
+        streams: &mut Vec<SourceStream>,
+        freezer: &mut dyn Freezer,
+    ) -> Result<Outcome, SourceError> {
+        self.begin_round()?;
+        self.observer.event(&Event::PhaseBegan(Phase::FinalRound));
+        self.ledgers.iter().for_each(Ledger::withhold);
+        let begun = Instant::now();
+        let frozen = freezer.freeze();
+        let seen = match frozen {
+            Ok(()) => self.quiet_round(streams, Kinds::Changes),
+            Err(error) => Err(error.into()),
+        };
+        // A freezer that failed to freeze has nothing to thaw, and says so by doing nothing.
+        let thawed = freezer.thaw();
+        let downtime_seconds = begun.elapsed().as_secs_f64();
+        let source_read_at = now_milliseconds();
+        for ledger in &self.ledgers {
+            ledger.write_withheld()?;
+        }
+        self.observer.event(&Event::Thawed { downtime_seconds });
+        let seen = seen?;
+        thawed?;
+        if self.control.should_stop() {
+            return Ok(Outcome::Stopped);
+        }
+        let source = self.trees(seen)?;
+        let seen = self.round(streams, Phase::Verifying, Kinds::Verify, HASH_UNIT_CHUNKS)?;
+        if self.control.should_stop() {
+            return Ok(Outcome::Stopped);
+        }
+        let target = self.trees(seen)?;
+        let target_read_at = now_milliseconds();
+        streams.drain(..).for_each(SourceStream::goodbye);
+        let proofs = self.job.volumes.iter().zip(source.iter().zip(&target));
+        let proofs = proofs.map(|(volume, (source, target))| {
+            let (source, target) = ((source, source_read_at), (target, target_read_at));
+            VolumeProof::new(&volume.name, source, target)
+        });
+        let proof = Proof::new(&self.job.task_id, proofs.collect());
+        let figures = self.job.volumes.iter().zip(&self.ledgers);
+        let figures = figures.map(|(volume, ledger)| VolumeFigures {
+            downtime_seconds,
+            ..ledger.figures(&volume.name)
+        });
+        Ok(Outcome::Finished(Box::new(Finished {
+            volumes: figures.collect(),
+            proof,
+            sessions: self.rounds.sessions,
+        })))
+    }
+
+    /// Runs a round and reports on it.
+    fn round(
+        &self,
+        streams: &mut [SourceStream],
+        phase: Phase,
+        kind: Kinds,
+        unit_chunks: u64,
+    ) -> Result<Vec<Hashed>, SourceError> {
+        self.observer.event(&Event::PhaseBegan(phase));
+        let total = self
+            .job
+            .volumes
+            .iter()
+            .map(|volume| volume.volume.size_bytes())
+            .sum();
+        let mut reporter = Reporter::new(phase, total);
+        let wire_before = self.wire_bytes();
+        let begun = Instant::now();
+        let mut report = |counters: &Counters| {
+            let wire_bytes = self.wire_bytes() - wire_before;
+            reporter.report(counters, wire_bytes, self.observer);
+        };
+        let result = self.work(streams, kind, unit_chunks, Some(&mut report));
+        if phase != Phase::Verifying {
+            self.add_round(begun, result.is_ok())?;
+            self.observer.event(&Event::RoundDone {
+                round: self.rounds.round,
+                wire_bytes: self.wire_bytes() - wire_before,
+                seconds: begun.elapsed().as_secs_f64(),
+            });
+        }
+        result
+    }
+
+    /// Runs a round without a word: the source is frozen, and whoever listens might have to write.
+    fn quiet_round(
+        &self,
+        streams: &mut [SourceStream],
+        kind: Kinds,
+    ) -> Result<Vec<Hashed>, SourceError> {
+        let begun = Instant::now();
+        let result = self.work(streams, kind, HASH_UNIT_CHUNKS, None);
+        self.add_round(begun, result.is_ok())?;
+        result
+    }
+
+    fn add_round(&self, begun: Instant, whole: bool) -> Result<(), SourceError> {
+        let seconds = begun.elapsed().as_secs_f64();
+        self.ledgers
+            .iter()
+            .try_for_each(|ledger| ledger.add_round(seconds, whole))
+    }
+
+    /// Shares a round among the streams, one worker each, and waits for all of them.
+    fn work(
+        &self,
+        streams: &mut [SourceStream],
+        kind: Kinds,
+        unit_chunks: u64,
+        mut report: Option<&mut dyn FnMut(&Counters)>,
+    ) -> Result<Vec<Hashed>, SourceError> {
+        let chunk_counts = self
+            .job
+            .volumes
+            .iter()
+            .map(|volume| chunk_count(volume.volume.size_bytes()));
+        let round = Round {
+            number: self.rounds.round,
+            kind,
+            volumes: &self.job.volumes,
+            ledgers: &self.ledgers,
+            queue: WorkQueue::new(chunk_counts, unit_chunks),
+            control: self.control,
+            counters: Counters::default(),
+            halted: AtomicBool::new(false),
+        };
+        let (done, wait) = std::sync::mpsc::channel::<()>();
+        thread::scope(|scope| {
+            let round = &round;
+            let workers: Vec<_> = streams
+                .iter_mut()
+                .map(|stream| {
+                    let done = done.clone();
+                    scope.spawn(move || {
+                        let result = round.work(stream);
+                        if result.is_err() {
+                            round.halted.store(true, Ordering::Relaxed);
+                        }
+                        drop(done);
+                        result
+                    })
+                })
+                .collect();
+            drop(done);
+            // The channel carries nothing: it closes when the last worker is through.
+            while wait.recv_timeout(REPORT_INTERVAL)
+                == Err(std::sync::mpsc::RecvTimeoutError::Timeout)
+            {
+                if let Some(report) = &mut report {
+                    report(&round.counters);
+                }
+            }
+            if let Some(report) = &mut report {
+                report(&round.counters);
+            }
+            gather(
+                workers
+                    .into_iter()
+                    .map(|worker| worker.join().map_err(|_| SourceError::Worker)),
+            )
+        })
+    }
+
+    fn wire_bytes(&self) -> u64 {
+        self.ledgers.iter().map(Ledger::wire_bytes).sum()
+    }
+
+    /// Puts the stretches that the workers saw together to one tree per volume.
+    fn trees(&self, mut seen: Vec<Hashed>) -> Result<Vec<HashTree>, SourceError> {
+        seen.sort_unstable_by_key(|part| (part.position, part.first));
+        let mut seen = seen.into_iter().peekable();
+        let trees = self
+            .job
+            .volumes
+            .iter()
+            .enumerate()
+            .map(|(position, volume)| {
+                let mut leaves = Vec::new();
+                while let Some(part) = seen.next_if(|part| part.position == position) {
+                    leaves.extend(part.hashes);
+                }
+                HashTree::new(volume.volume.size_bytes(), leaves)
+                    .ok_or(SourceError::Protocol("hashes of some chunks are missing"))
+            });
+        trees.collect()
+    }
+}
+
+/// All results, or the error that says most: what the receiver refused explains why other streams
+/// broke.
+fn gather(
+    results: impl Iterator<Item = Result<Result<Vec<Hashed>, SourceError>, SourceError>>,
+) -> Result<Vec<Hashed>, SourceError> {
+    let mut all = Vec::new();
+    let mut worst: Option<SourceError> = None;
+    for result in results {
+        match result.and_then(|result| result) {
+            Ok(seen) => all.extend(seen),
+            Err(error) => match &worst {
+                Some(known) if error.is_link() || !known.is_link() => {}
+                _ => worst = Some(error),
+            },
+        }
+    }
+    worst.map_or(Ok(all), Err)
+}
+
+fn now_milliseconds() -> i64 {
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}

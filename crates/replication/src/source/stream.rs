@@ -1,0 +1,249 @@
+//! One stream to the receiver, as the source uses it.
+//!
+//! A stream is used by one thread. It never reads ahead: acknowledgements wait in the socket until
+//! the window is full or an answer is needed, which keeps a worker a plain sequence of steps.
+
+use std::collections::VecDeque;
+use std::net::{TcpStream, ToSocketAddrs};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rehost_volumes::CHUNK_BYTES;
+use rustls::pki_types::ServerName;
+use rustls::{ClientConnection, Connection};
+
+use super::{ReplicationJob, SourceError};
+use crate::IN_FLIGHT_WINDOW_BYTES;
+use crate::transport::{self, FrameReader, FrameWriter, TransportError};
+use crate::wire::{
+    Committed, Failure, Header, Hello, HelloVolume, Kind, Message, PAYLOAD_LIMIT_BYTES, Version,
+    Welcome,
+};
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long the receiver may take for an answer: it may have to read hundreds of chunks from a slow
+/// disk, or to flush a cache.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(120);
+
+/// How long sent bytes may stay unacknowledged by the peer's kernel before the link counts as cut.
+const LINK_TIMEOUT_MILLISECONDS: u32 = 30_000;
+
+/// A stream of the session at hand.
+#[derive(Debug)]
+pub(super) struct SourceStream {
+    peer: String,
+    reader: FrameReader,
+    writer: FrameWriter,
+    window_bytes: u64,
+    /// Sequence number and payload of each frame that is not acknowledged yet.
+    in_flight: VecDeque<(u64, u64)>,
+    in_flight_bytes: u64,
+}
+
+impl SourceStream {
+    /// Connects, proves who both are, and opens stream `number` of `session`.
+    pub(super) fn open(
+        job: &ReplicationJob,
+        session: u64,
+        number: u32,
+    ) -> Result<Self, SourceError> {
+        let peer = job.peer.to_string();
+        let socket = connect(job).map_err(|error| SourceError::link(&peer, error))?;
+        let name = ServerName::try_from(job.peer.server_name.clone())
+            .map_err(|error| SourceError::link(&peer, error))?;
+        let tls = ClientConnection::new(Arc::clone(&job.tls), name)
+            .map_err(|error| SourceError::link(&peer, error))?;
+        let (reader, writer) = transport::over(Connection::Client(tls), socket);
+        let mut stream = Self {
+            peer,
+            reader,
+            writer,
+            window_bytes: IN_FLIGHT_WINDOW_BYTES / u64::from(job.streams.max(1)),
+            in_flight: VecDeque::new(),
+            in_flight_bytes: 0,
+        };
+        stream.greet(job, session, number)?;
+        Ok(stream)
+    }
+
+    fn greet(
+        &mut self,
+        job: &ReplicationJob,
+        session: u64,
+        number: u32,
+    ) -> Result<(), SourceError> {
+        let volumes = job.volumes.iter().map(|volume| HelloVolume {
+            index: volume.index,
+            size_bytes: volume.volume.size_bytes(),
+        });
+        let hello = Hello {
+            versions: vec![Version::CURRENT.number()],
+            task_id: job.task_id.clone(),
+            session,
+            stream: number,
+            volumes: volumes.collect(),
+        };
+        self.write(&hello, &[])?;
+        let header = self.next_answer()?;
+        if header.kind != Kind::Welcome {
+            return Err(SourceError::Protocol("no welcome after a hello"));
+        }
+        let welcome: Welcome = self.control(&header)?;
+        if welcome.chunk_bytes != CHUNK_BYTES || welcome.version != Version::CURRENT.number() {
+            return Err(SourceError::Protocol("another version or size of chunks"));
+        }
+        Ok(())
+    }
+
+    /// Sends what will be acknowledged once it is durable. Waits while the window is full. Returns
+    /// the length of the frame in bytes.
+    pub(super) fn send<M: Message>(
+        &mut self,
+        message: &M,
+        payload: &[&[u8]],
+    ) -> Result<u64, SourceError> {
+        let payload_bytes: u64 = payload.iter().map(|part| part.len() as u64).sum();
+        while self.in_flight_bytes + payload_bytes > self.window_bytes && !self.in_flight.is_empty()
+        {
+            self.await_acknowledgement()?;
+        }
+        let (sequence, length) = self.write(message, payload)?;
+        self.in_flight.push_back((sequence, payload_bytes));
+        self.in_flight_bytes += payload_bytes;
+        Ok(length)
+    }
+
+    /// Asks and waits for an answer of `expected_bytes`.
+    pub(super) fn ask<M: Message>(
+        &mut self,
+        question: &M,
+        answer: Kind,
+        expected_bytes: u64,
+    ) -> Result<Vec<u8>, SourceError> {
+        self.write(question, &[])?;
+        let header = self.next_answer()?;
+        if header.kind != answer || u64::from(header.payload_bytes) != expected_bytes {
+            return Err(SourceError::Protocol("an answer to another question"));
+        }
+        // Bounded by the frame limit, which `header` has passed.
+        debug_assert!(header.payload_bytes <= PAYLOAD_LIMIT_BYTES);
+        let mut payload = vec![0; header.payload_bytes as usize];
+        let read = self.reader.read_exact(&mut payload);
+        read.map_err(|error| self.broken(error))?;
+        Ok(payload)
+    }
+
+    /// Waits until everything sent so far is durable on the target.
+    pub(super) fn barrier(&mut self) -> Result<(), SourceError> {
+        let written = self.writer.send_raw(Kind::Barrier, &[], &[]);
+        let (sequence, _) = written.map_err(|error| self.explain(error))?;
+        self.in_flight.push_back((sequence, 0));
+        while !self.in_flight.is_empty() {
+            self.await_acknowledgement()?;
+        }
+        Ok(())
+    }
+
+    /// Ends the stream properly.
+    pub(super) fn goodbye(self) {
+        // The work is done; a peer that is gone already needs no goodbye.
+        let _ = self.writer.send_raw(Kind::Goodbye, &[], &[]);
+        self.writer.finish();
+    }
+
+    fn await_acknowledgement(&mut self) -> Result<(), SourceError> {
+        let header = self.read_header()?;
+        if header.kind == Kind::Committed {
+            return self.committed(&header);
+        }
+        Err(SourceError::Protocol(
+            "something else than an acknowledgement",
+        ))
+    }
+
+    fn committed(&mut self, header: &Header) -> Result<(), SourceError> {
+        let committed: Committed = self.control(header)?;
+        while let Some((sequence, bytes)) = self.in_flight.front().copied()
+            && sequence <= committed.sequence
+        {
+            self.in_flight.pop_front();
+            self.in_flight_bytes -= bytes;
+        }
+        Ok(())
+    }
+
+    /// Header of the next frame that is no acknowledgement; those are taken on the way.
+    fn next_answer(&mut self) -> Result<Header, SourceError> {
+        loop {
+            let header = self.read_header()?;
+            if header.kind != Kind::Committed {
+                return Ok(header);
+            }
+            self.committed(&header)?;
+        }
+    }
+
+    /// Header of the next frame; a failure that the receiver reports becomes an error.
+    fn read_header(&mut self) -> Result<Header, SourceError> {
+        let header = self.reader.header().map_err(|error| self.broken(error))?;
+        if header.kind == Kind::Failure {
+            let failure: Failure = self.control(&header)?;
+            return Err(failure.into());
+        }
+        Ok(header)
+    }
+
+    fn control<M: Message>(&mut self, header: &Header) -> Result<M, SourceError> {
+        let read = self.reader.control(header);
+        read.map_err(|error| self.broken(error))
+    }
+
+    fn write<M: Message>(
+        &mut self,
+        message: &M,
+        payload: &[&[u8]],
+    ) -> Result<(u64, u64), SourceError> {
+        let written = self.writer.send(message, payload);
+        written.map_err(|error| self.explain(error))
+    }
+
+    /// A write failed. The receiver may have said why before it closed.
+    fn explain(&mut self, error: TransportError) -> SourceError {
+        loop {
+            match self.read_header() {
+                Ok(header) if header.kind == Kind::Committed => {
+                    if self.committed(&header).is_err() {
+                        return self.broken(error);
+                    }
+                }
+                Err(refused @ SourceError::Refused { .. }) => return refused,
+                _ => return self.broken(error),
+            }
+        }
+    }
+
+    fn broken(&self, error: TransportError) -> SourceError {
+        SourceError::from_transport(&self.peer, error)
+    }
+}
+
+fn connect(job: &ReplicationJob) -> std::io::Result<TcpStream> {
+    let mut last = std::io::Error::new(
+        std::io::ErrorKind::NotFound,
+        "the receiver's name has no address",
+    );
+    for address in (job.peer.address.as_str(), job.peer.port).to_socket_addrs()? {
+        match TcpStream::connect_timeout(&address, CONNECT_TIMEOUT) {
+            Ok(socket) => {
+                socket.set_nodelay(true)?;
+                socket.set_read_timeout(Some(ANSWER_TIMEOUT))?;
+                socket.set_write_timeout(Some(ANSWER_TIMEOUT))?;
+                rustix::net::sockopt::set_tcp_user_timeout(&socket, LINK_TIMEOUT_MILLISECONDS)?;
+                return Ok(socket);
+            }
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
+}

@@ -1,0 +1,15 @@
+//! The target's end: a port for the tasks of a target, and what happens to arriving chunks.
+//!
+//! [`Port`] accepts connections and finds the task by the TLS server name; [`ReceivingTask`] owns
+//! the volumes, journals and the committer of one task; `stream` serves one connection.
+
+mod committer;
+mod port;
+mod request;
+mod stream;
+mod task;
+mod volume;
+
+pub use crate::journal::JournalError;
+pub use port::{Port, PortError};
+pub use task::{ReceivingTask, VolumeToReceive};
