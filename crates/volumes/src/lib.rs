@@ -16,6 +16,7 @@ mod qcow2;
 mod tree;
 mod verify;
 mod volume;
+mod window;
 
 pub use buffer::AlignedBuffer;
 pub use chunk::{
@@ -31,3 +32,4 @@ pub use qcow2::Qcow2Volume;
 pub use tree::{HashTree, TreeRoot};
 pub use verify::{Difference, compare_volumes, compare_with_proof};
 pub use volume::Volume;
+pub use window::WindowVolume;

@@ -7,8 +7,8 @@ use std::path::Path;
 use std::process::Command;
 
 use rehost_volumes::{
-    AlignedBuffer, CHUNK_BYTES, ImageFormat, Volume, compare_volumes, compare_with_proof,
-    create_image, open_source, open_target, to_usize,
+    AlignedBuffer, CHUNK_BYTES, ImageFormat, Volume, WindowVolume, compare_volumes,
+    compare_with_proof, create_image, open_source, open_target, to_usize,
 };
 
 const MIB: u64 = 1 << 20;
@@ -174,4 +174,19 @@ fn one_changed_byte_is_found_in_its_chunk() {
         assert_eq!(chunks, [100, 200]);
         assert_eq!(found[0].offset, 100 * CHUNK_BYTES);
     }
+}
+
+#[test]
+fn a_window_ends_where_it_was_told_to() {
+    let directory = tempfile::tempdir().unwrap();
+    let medium = create_image(&directory.path().join("m"), ImageFormat::Raw, 4 * MIB).unwrap();
+    medium.write_at(&[5; 4096], 2 * MIB - 2048).unwrap();
+    let window = WindowVolume::new(medium, 2 * MIB).unwrap();
+    assert_eq!(window.size_bytes(), 2 * MIB);
+    assert_eq!(window.next_data(0).unwrap().unwrap().end, 2 * MIB);
+    window.write_at(&[1; 512], 2 * MIB - 512).unwrap();
+    assert!(window.write_at(&[1; 513], 2 * MIB - 512).is_err());
+    assert!(window.zero(0, 2 * MIB + 1).is_err());
+    assert!(window.read_at(&mut [0; 1], 2 * MIB).is_err());
+    assert!(WindowVolume::new(std::sync::Arc::new(window), 2 * MIB + 1).is_none());
 }
