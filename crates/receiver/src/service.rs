@@ -1,0 +1,263 @@
+//! A receiver at work.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use anyhow::Context;
+use rehost_enrolment::{StateDirectory, load_or_enrol};
+use rehost_replication::target::{Port, ReceivingTask, VolumeToReceive};
+use rehost_sms_api::client::{Client, ClientError};
+use rehost_sms_api::rehost::{
+    JoinRole, TargetAssignment, TargetDevice, TargetRegistration, TargetTaskReport, TargetTaskState,
+};
+use rehost_target_providers::{EmbeddedProvider, Ledger, PreparedVolume, TargetProvider};
+use rehost_volumes::open_source;
+
+use crate::ReceiverOptions;
+use crate::assignment::{changes, request};
+use crate::certificates::task_tls;
+
+/// How long one question for assignments waits for a change, in seconds. Also how long a stop may
+/// take when nothing changes: the data path ends at once.
+const POLL_SECONDS: u32 = 25;
+
+/// First and longest pause while the control plane cannot be reached. The data port goes on.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(10));
+
+/// Receives until `stop` is set: joins if it must, opens the data port, follows its assignments.
+///
+/// # Errors
+/// What keeps it from starting: no identity, a port in use, an unusable folder or device. Once it
+/// runs, troubles with the control plane are logged and waited out.
+pub fn run(options: &ReceiverOptions, stop: &AtomicBool) -> anyhow::Result<()> {
+    let state = StateDirectory::open(&options.state_dir)?;
+    let token = options.join_token.as_deref();
+    let identity = load_or_enrol(state.path(), token, JoinRole::Target, &options.name)?;
+    let client = identity.client()?;
+    let port = Port::bind(&options.listen)?;
+    let registration = registration(options, port.local_address()?.port())?;
+    let ledger = Ledger::open(&state.path().join("ledger.jsonl"))?;
+    let provider = EmbeddedProvider::new(options.images.clone(), options.devices.clone(), ledger);
+    let accepting = Arc::clone(&port);
+    std::thread::Builder::new()
+        .name("data-port".into())
+        .spawn(move || accepting.run())
+        .context("start the data port")?;
+    tracing::info!(
+        id = identity.id,
+        address = registration.data_address,
+        port = registration.data_port,
+        "receiver ready"
+    );
+    let mut service = Service {
+        client,
+        port,
+        provider,
+        state_dir: state.path().to_owned(),
+        registration,
+        served: BTreeMap::new(),
+    };
+    service.follow(stop);
+    service.close();
+    Ok(())
+}
+
+fn registration(options: &ReceiverOptions, data_port: u16) -> anyhow::Result<TargetRegistration> {
+    let devices = options.devices.iter().map(|path| {
+        let volume = open_source(path).with_context(|| format!("offer {}", path.display()))?;
+        Ok(TargetDevice {
+            path: path.display().to_string(),
+            size_bytes: volume.size_bytes(),
+        })
+    });
+    Ok(TargetRegistration {
+        name: options.name.clone(),
+        data_address: options.advertise.clone(),
+        data_port,
+        makes_images: options.images.is_some(),
+        devices: devices.collect::<anyhow::Result<_>>()?,
+    })
+}
+
+#[derive(Debug)]
+struct Service {
+    client: Client,
+    port: Arc<Port>,
+    provider: EmbeddedProvider,
+    state_dir: PathBuf,
+    registration: TargetRegistration,
+    /// TLS server name of each task that is served, by task.
+    served: BTreeMap<String, String>,
+}
+
+impl Service {
+    /// Follows the assignments until `stop` is set.
+    fn follow(&mut self, stop: &AtomicBool) {
+        let mut known = None;
+        let mut registered = false;
+        let mut pause = PAUSES.0;
+        while !stop.load(Ordering::Relaxed) {
+            match self.step(&mut registered, known) {
+                Ok(generation) => {
+                    known = generation;
+                    pause = PAUSES.0;
+                }
+                Err(error) => {
+                    tracing::warn!(
+                        error = &error as &dyn std::error::Error,
+                        "the control plane does not answer; trying again"
+                    );
+                    registered = false;
+                    known = None;
+                    wait(pause, stop);
+                    pause = (pause * 2).min(PAUSES.1);
+                }
+            }
+        }
+    }
+
+    /// Announces this target if need be, then waits for one change and carries it out. Returns the
+    /// generation to wait on next; none if something failed and is to be looked at again soon.
+    fn step(
+        &mut self,
+        registered: &mut bool,
+        known: Option<i64>,
+    ) -> Result<Option<i64>, ClientError> {
+        if !*registered {
+            self.client.register_target(&self.registration)?;
+            *registered = true;
+        }
+        let list = self.client.target_assignments(known, POLL_SECONDS)?;
+        if known == Some(list.generation) {
+            return Ok(known);
+        }
+        self.carry_out(&list.assignments)?;
+        Ok(Some(list.generation))
+    }
+
+    fn carry_out(&mut self, assigned: &[TargetAssignment]) -> Result<(), ClientError> {
+        for task in assigned.iter().filter(|task| task.committed) {
+            if let Err(error) = self.provider.commit(&task.task_id) {
+                tracing::error!(
+                    task_id = task.task_id,
+                    error = &error as &dyn std::error::Error,
+                    "note that the task ended well"
+                );
+            }
+        }
+        let changes = changes(assigned, self.served.keys(), &self.provider.open_tasks());
+        for task_id in changes.release {
+            self.release(&task_id);
+        }
+        for task_id in changes.begin {
+            if let Some(task) = assigned.iter().find(|task| task.task_id == task_id) {
+                self.begin(task)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes the volumes of a task, opens the port for it, and tells the control plane.
+    fn begin(&mut self, task: &TargetAssignment) -> Result<(), ClientError> {
+        let report = |state, message, paths| TargetTaskReport {
+            state,
+            message,
+            paths,
+        };
+        let preparing = report(TargetTaskState::Preparing, String::new(), vec![]);
+        self.client.report_target_task(&task.task_id, &preparing)?;
+        let outcome = match self.prepare(task) {
+            Ok(paths) => {
+                tracing::info!(task_id = task.task_id, ?paths, "ready to receive");
+                report(TargetTaskState::Ready, String::new(), paths)
+            }
+            Err(error) => {
+                tracing::error!(
+                    task_id = task.task_id,
+                    error = format!("{error:#}"),
+                    "cannot receive the task"
+                );
+                report(TargetTaskState::Failed, format!("{error:#}"), vec![])
+            }
+        };
+        self.client.report_target_task(&task.task_id, &outcome)
+    }
+
+    fn prepare(&mut self, task: &TargetAssignment) -> anyhow::Result<Vec<String>> {
+        let requests = task
+            .volumes
+            .iter()
+            .map(request)
+            .collect::<Result<Vec<_>, _>>();
+        let requests = requests.map_err(anyhow::Error::msg)?;
+        let prepared = self.provider.prepare(&task.task_id, &requests)?;
+        let folder = self.journals(&task.task_id);
+        std::fs::create_dir_all(&folder)
+            .with_context(|| format!("make the folder {}", folder.display()))?;
+        let paths = prepared
+            .iter()
+            .map(|volume| volume.path.display().to_string())
+            .collect();
+        let volumes = prepared
+            .into_iter()
+            .map(|volume| to_receive(volume, &folder));
+        let receiving = ReceivingTask::start(&task.task_id, volumes.collect())?;
+        let tls = task_tls(&task.certificates)?;
+        let name = rehost_certificates::server_name(&task.task_id);
+        self.port.add(&name, tls, receiving);
+        self.served.insert(task.task_id.clone(), name);
+        Ok(paths)
+    }
+
+    /// Stops serving a task; removes its journals, and its volumes unless it ended well.
+    fn release(&mut self, task_id: &str) {
+        if let Some(name) = self.served.remove(task_id) {
+            self.port.remove(&name);
+        }
+        match self.provider.release(task_id) {
+            Ok(removed) => tracing::info!(task_id, ?removed, "released the task"),
+            Err(error) => tracing::error!(
+                task_id,
+                error = &error as &dyn std::error::Error,
+                "could not remove everything; trying again with the next change"
+            ),
+        }
+        let folder = self.journals(task_id);
+        if let Err(error) = std::fs::remove_dir_all(&folder)
+            && error.kind() != std::io::ErrorKind::NotFound
+        {
+            tracing::warn!(task_id, %error, "remove the journals of the task");
+        }
+    }
+
+    /// Stops serving without letting go of anything: the next start goes on from here.
+    fn close(&mut self) {
+        for name in std::mem::take(&mut self.served).values() {
+            self.port.remove(name);
+        }
+    }
+
+    fn journals(&self, task_id: &str) -> PathBuf {
+        self.state_dir.join("tasks").join(task_id)
+    }
+}
+
+fn to_receive(volume: PreparedVolume, folder: &Path) -> VolumeToReceive {
+    VolumeToReceive {
+        index: volume.index,
+        medium: volume.volume,
+        made_empty: volume.made_empty,
+        journal: folder.join(format!("volume-{}.journal", volume.index)),
+    }
+}
+
+/// Waits, but not longer than it takes to notice a stop.
+fn wait(duration: Duration, stop: &AtomicBool) {
+    let end = std::time::Instant::now() + duration;
+    while !stop.load(Ordering::Relaxed) && std::time::Instant::now() < end {
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
