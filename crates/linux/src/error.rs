@@ -48,6 +48,9 @@ pub enum SystemCallError {
         "cannot lock the memory of this process; raise its limit (ulimit -l) or run it as root"
     )]
     LockMemory(#[source] Errno),
+    /// A signal could not be ignored (`signal`).
+    #[error("cannot ignore a signal")]
+    IgnoreSignal(#[source] Errno),
 }
 
 impl SystemCallError {
@@ -61,6 +64,7 @@ impl SystemCallError {
             | Self::Freeze(errno)
             | Self::Thaw(errno)
             | Self::LockMemory(errno)
+            | Self::IgnoreSignal(errno)
             | Self::ZeroOut { errno, .. }
             | Self::Discard { errno, .. } => *errno,
         }

@@ -156,3 +156,19 @@ fn a_file_that_is_no_block_device_is_told_apart() {
     assert_eq!(logical_block_size(&file).unwrap_err().errno(), Errno::NOTTY);
     assert_eq!(thaw(&file).unwrap_err().errno(), Errno::INVAL);
 }
+
+#[test]
+fn a_process_that_ignores_termination_lives_on() {
+    rehost_linux::ignore_termination().unwrap();
+    let this = rustix::process::getpid();
+    for signal in [rustix::process::Signal::TERM, rustix::process::Signal::INT] {
+        rustix::process::kill_process(this, signal).unwrap();
+    }
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let ignored = status
+        .lines()
+        .find_map(|line| line.strip_prefix("SigIgn:"))
+        .unwrap();
+    let ignored = u64::from_str_radix(ignored.trim(), 16).unwrap();
+    assert_eq!(ignored & 0x4003, 0x4003, "HUP, INT and TERM");
+}

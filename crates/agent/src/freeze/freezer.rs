@@ -1,0 +1,316 @@
+//! The agent's side of a freeze: finds what to freeze, starts the guard, and thaws if that dies.
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::{self, BufRead as _, BufReader, Write as _};
+use std::os::unix::process::CommandExt as _;
+use std::path::PathBuf;
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::thread;
+use std::time::Duration;
+
+use rehost_linux::SystemCallError;
+use rehost_replication::source::{FreezeError, Freezer};
+use rustix::io::Errno;
+
+use super::targets::{Unreachable, targets};
+use super::{MAX_FROZEN_SECONDS, words};
+use crate::device_number::DeviceTree;
+use crate::mounts::read_mounts;
+use crate::quiet::QuietTime;
+
+/// How long the guard may take to start.
+const START_TIME: Duration = Duration::from_secs(20);
+/// How long an answer of the guard may take beyond its own time limit.
+const ANSWER_TIME: Duration = Duration::from_secs(5);
+
+/// How the guard is started: program and arguments before the guard's own. The executable of the
+/// agent and `freeze-guard`, except in tests.
+#[derive(Clone, Debug)]
+pub struct GuardCommand {
+    /// The executable.
+    pub program: PathBuf,
+    /// Arguments before the time limit and the mount points.
+    pub arguments: Vec<OsString>,
+}
+
+impl GuardCommand {
+    /// This executable, as guard.
+    ///
+    /// # Errors
+    /// If the system does not tell what this executable is.
+    pub fn of_this_executable() -> io::Result<Self> {
+        let program = std::env::current_exe()?;
+        Ok(Self {
+            program,
+            arguments: vec!["freeze-guard".into()],
+        })
+    }
+}
+
+/// Why a freeze failed.
+#[derive(Debug, thiserror::Error)]
+enum GuardError {
+    #[error("cannot read what is mounted")]
+    Mounts(#[source] io::Error),
+    #[error(transparent)]
+    Target(#[from] Unreachable),
+    #[error("cannot start the guard that thaws if this process dies")]
+    Start(#[source] io::Error),
+    #[error("cannot speak with the guard")]
+    Speak(#[source] io::Error),
+    #[error("the guard could not freeze: {0}")]
+    Refused(String),
+    #[error("the guard ended or fell silent; everything was thawed")]
+    Gone,
+    #[error(
+        "the file systems were thawed after {MAX_FROZEN_SECONDS} seconds, before the round was \
+         through; try again when the server writes less, or lift the speed limit"
+    )]
+    Expired,
+}
+
+/// Freezes every file system that is mounted from some disks, through a guard.
+#[derive(Debug)]
+pub struct GuardedFreezer {
+    disks: Vec<PathBuf>,
+    command: GuardCommand,
+    time_limit: Duration,
+    quiet_time: QuietTime,
+    held: Option<Held>,
+}
+
+/// A guard and what it holds frozen.
+#[derive(Debug)]
+struct Held {
+    guard: Child,
+    say: Option<ChildStdin>,
+    heard: Receiver<String>,
+    roots: Vec<File>,
+}
+
+impl GuardedFreezer {
+    /// A freezer for what is mounted from `disks`; image files among them have nothing to freeze.
+    #[must_use]
+    pub fn new(disks: Vec<PathBuf>, command: GuardCommand) -> Self {
+        Self {
+            disks,
+            command,
+            time_limit: Duration::from_secs(MAX_FROZEN_SECONDS),
+            quiet_time: QuietTime::default(),
+            held: None,
+        }
+    }
+
+    /// Keeps the other threads of this process from writing files and logs while it is frozen.
+    #[must_use]
+    pub(crate) fn with_quiet_time(mut self, quiet_time: QuietTime) -> Self {
+        self.quiet_time = quiet_time;
+        self
+    }
+
+    /// Changes the time after which the guard thaws in any case.
+    #[must_use]
+    pub fn with_time_limit(mut self, time_limit: Duration) -> Self {
+        self.time_limit = time_limit;
+        self
+    }
+
+    /// Process id of the guard while something is frozen.
+    #[must_use]
+    pub fn guard_id(&self) -> Option<u32> {
+        self.held.as_ref().map(|held| held.guard.id())
+    }
+
+    fn try_freeze(&mut self) -> Result<(), GuardError> {
+        let mounts = read_mounts().map_err(GuardError::Mounts)?;
+        let targets = targets(&self.disks, &mounts, &DeviceTree::of_this_machine());
+        let mut mount_points = Vec::new();
+        let mut roots = Vec::new();
+        for target in &targets {
+            let (mount_point, root) = target.open()?;
+            mount_points.push(mount_point);
+            roots.push(root);
+        }
+        if roots.is_empty() {
+            return Ok(());
+        }
+        tracing::info!(
+            file_systems = roots.len(),
+            "freezing the source for the final round"
+        );
+        // What is written out now need not be written out while everybody waits.
+        for root in &roots {
+            if let Err(errno) = rustix::fs::syncfs(root) {
+                tracing::warn!(%errno, "a file system could not be written out before the freeze");
+            }
+        }
+        let mut held = self.start_guard(mount_points, roots)?;
+        self.quiet_time.begin();
+        match held.ask(words::FREEZE, self.time_limit + ANSWER_TIME) {
+            Ok(word) if word == words::FROZEN => {
+                self.held = Some(held);
+                Ok(())
+            }
+            answer => {
+                let error = match answer {
+                    Ok(word) => GuardError::from_word(&word),
+                    Err(error) => error,
+                };
+                let failure = held.release();
+                self.quiet_time.end();
+                warn_of(failure);
+                Err(error)
+            }
+        }
+    }
+
+    fn start_guard(
+        &self,
+        mount_points: Vec<PathBuf>,
+        roots: Vec<File>,
+    ) -> Result<Held, GuardError> {
+        let mut guard = Command::new(&self.command.program)
+            .args(&self.command.arguments)
+            .arg(self.time_limit.as_secs().to_string())
+            .args(mount_points)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            // A group of its own: what a terminal sends to the agent's group is not for the guard.
+            .process_group(0)
+            .spawn()
+            .map_err(GuardError::Start)?;
+        let say = guard.stdin.take();
+        let (sender, heard) = channel();
+        if let Some(stdout) = guard.stdout.take() {
+            thread::spawn(move || {
+                let lines = BufReader::new(stdout).lines();
+                // Ends with the guard, or when nobody listens any more.
+                let _ = lines
+                    .map_while(Result::ok)
+                    .try_for_each(|line| sender.send(line));
+            });
+        }
+        let mut held = Held {
+            guard,
+            say,
+            heard,
+            roots,
+        };
+        match held.hear(START_TIME) {
+            Ok(word) if word == words::READY => Ok(held),
+            answer => {
+                warn_of(held.release());
+                Err(answer.map_or_else(|error| error, |word| GuardError::from_word(&word)))
+            }
+        }
+    }
+
+    fn try_thaw(&mut self) -> Result<(), GuardError> {
+        let Some(mut held) = self.held.take() else {
+            return Ok(());
+        };
+        let answer = held.ask(words::THAW, ANSWER_TIME);
+        let failure = held.release();
+        self.quiet_time.end();
+        warn_of(failure);
+        match answer?.as_str() {
+            words::THAWED => Ok(()),
+            word => Err(GuardError::from_word(word)),
+        }
+    }
+}
+
+impl GuardError {
+    fn from_word(word: &str) -> Self {
+        match word.split_once(' ') {
+            Some((words::FAILED, why)) => Self::Refused(why.into()),
+            _ if word == words::EXPIRED => Self::Expired,
+            _ => Self::Gone,
+        }
+    }
+}
+
+impl Held {
+    fn ask(&mut self, word: &str, patience: Duration) -> Result<String, GuardError> {
+        let say = self.say.as_mut().ok_or(GuardError::Gone)?;
+        match writeln!(say, "{word}") {
+            Ok(()) => self.hear(patience),
+            // It may have said why before it went.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => self.hear(patience),
+            Err(error) => Err(GuardError::Speak(error)),
+        }
+    }
+
+    fn hear(&mut self, patience: Duration) -> Result<String, GuardError> {
+        self.heard
+            .recv_timeout(patience)
+            .map_err(|_| GuardError::Gone)
+    }
+
+    /// Ends the guard and makes sure that nothing stays frozen, whatever the guard did or did not.
+    /// Returns why something may be frozen all the same. Writes no log: it may still be quiet time.
+    fn release(&mut self) -> Option<SystemCallError> {
+        self.say = None;
+        let first = self.thaw_all();
+        // It ends by itself when its input does; if it cannot, it is of no use any more.
+        if self.outlives_its_input() {
+            let _ = self.guard.kill();
+        }
+        // It ends only when what it was freezing is through; after that nothing new gets frozen.
+        let _ = self.guard.wait();
+        self.thaw_all().or(first)
+    }
+
+    fn outlives_its_input(&mut self) -> bool {
+        loop {
+            match self.heard.recv_timeout(ANSWER_TIME) {
+                Ok(_) => {}
+                Err(error) => return error == RecvTimeoutError::Timeout,
+            }
+        }
+    }
+
+    fn thaw_all(&self) -> Option<SystemCallError> {
+        let thaw = |root: &File| match rehost_linux::thaw(root) {
+            // Not frozen, or cannot be: what is wanted.
+            Err(error) if matches!(error.errno(), Errno::INVAL | Errno::OPNOTSUPP) => None,
+            other => other.err(),
+        };
+        // All of them are thawed, whatever happens to one.
+        self.roots.iter().rev().filter_map(thaw).fold(None, |_, error| Some(error))
+    }
+}
+
+fn warn_of(failure: Option<SystemCallError>) {
+    if let Some(error) = failure {
+        let errno = error.errno();
+        tracing::error!(%error, %errno, "a file system may still be frozen; thaw it with fsfreeze -u");
+    }
+}
+
+impl Freezer for GuardedFreezer {
+    fn freeze(&mut self) -> Result<(), FreezeError> {
+        self.try_freeze().map_err(|cause| FreezeError {
+            act: "freeze",
+            source: cause.into(),
+        })
+    }
+
+    fn thaw(&mut self) -> Result<(), FreezeError> {
+        self.try_thaw().map_err(|cause| FreezeError {
+            act: "thaw",
+            source: cause.into(),
+        })
+    }
+}
+
+impl Drop for GuardedFreezer {
+    fn drop(&mut self) {
+        if self.held.is_some() {
+            // Nobody is left to be told that the round is void.
+            let _ = self.try_thaw();
+        }
+    }
+}
