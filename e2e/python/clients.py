@@ -18,21 +18,21 @@ class Login:
     """What first-login.json says."""
 
     endpoint: str
+    iam_endpoint: str
     ca_file: str
+    domain_name: str
+    domain_id: str
+    project_name: str
+    project_id: str
+    user_name: str
+    password: str
     access_key: str
     secret_key: str
-    user: str
-    password: str
-    domain: str
-    project: str
-    project_id: str
 
     @classmethod
-    def read(cls, path, ca_file):
+    def read(cls, path):
         with open(path, encoding="utf-8") as file:
-            content = json.load(file)
-        names = [name for name in cls.__dataclass_fields__ if name != "ca_file"]
-        return cls(ca_file=ca_file, **{name: content[name] for name in names})
+            return cls(**json.load(file))
 
 
 class BasicCredentials(sdk_credentials.BasicCredentials):
@@ -64,20 +64,20 @@ def with_token(login):
         "methods": ["password"],
         "password": {
             "user": {
-                "name": login.user,
+                "name": login.user_name,
                 "password": login.password,
-                "domain": {"name": login.domain},
+                "domain": {"name": login.domain_name},
             }
         },
     }
     answer = requests.post(
-        f"{login.endpoint}/v3/auth/tokens",
-        json={"auth": {"identity": identity, "scope": {"project": {"name": login.project}}}},
+        f"{login.iam_endpoint}/v3/auth/tokens",
+        json={"auth": {"identity": identity, "scope": {"project": {"name": login.project_name}}}},
         verify=login.ca_file,
         timeout=30,
     )
     assert answer.status_code == 201, (answer.status_code, answer.text)
-    assert answer.json()["token"]["project"]["name"] == login.project, answer.text
+    assert answer.json()["token"]["project"]["name"] == login.project_name, answer.text
     token = answer.headers["X-Subject-Token"]
     return _build(login, BasicCredentials(token, login.project_id))
 

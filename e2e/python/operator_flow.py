@@ -76,10 +76,10 @@ def create_task(client, login, source, source_id, target_id):
         name="sdk-operator",
         type="MIGRATE_BLOCK",
         os_type="LINUX",
-        region_id=login.project,
-        region_name=login.project,
+        region_id=login.project_name,
+        region_name=login.project_name,
         project_id=login.project_id,
-        project_name=login.project,
+        project_name=login.project_name,
         source_server=SourceServerByTask(id=source_id),
         target_server=TargetServerByTask(
             name="target", vm_id=target_id, disks=disks, volume_groups=[], btrfs_list=[]

@@ -1,7 +1,7 @@
 """Drives Rehost with the public SDK of SMS. Started by e2e/tests/python_sdk.rs.
 
-    sdk_flow.py --login first-login.json --ca ca.pem --auth keys|token --target ID operator NAME
-    sdk_flow.py --login first-login.json --ca ca.pem --auth keys|token --target ID agent
+    sdk_flow.py --login first-login.json --auth keys|token --target ID operator NAME
+    sdk_flow.py --login first-login.json --auth keys|token --target ID agent
 """
 
 import argparse
@@ -14,7 +14,6 @@ from clients import Login, with_keys, with_token
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--login", required=True)
-    parser.add_argument("--ca", required=True)
     parser.add_argument("--auth", choices=["keys", "token"], required=True)
     parser.add_argument("--target", required=True)
     roles = parser.add_subparsers(dest="role", required=True)
@@ -22,7 +21,7 @@ def main():
     roles.add_parser("agent")
     options = parser.parse_args()
 
-    login = Login.read(options.login, options.ca)
+    login = Login.read(options.login)
     client = (with_keys if options.auth == "keys" else with_token)(login)
     if options.role == "operator":
         operator_flow.run(client, login, options.source, options.target)

@@ -126,10 +126,7 @@ fn the_table_of_crates_is_read_as_it_is_written() {
 }
 
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .unwrap()
-        .to_path_buf()
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
 fn parse_table(text: &str) -> BTreeMap<String, MayUse> {
@@ -172,7 +169,7 @@ fn crates_and_what_they_use() -> Result<BTreeMap<String, BTreeSet<String>>> {
     );
     let metadata: serde_json::Value = serde_json::from_slice(&output.stdout)?;
 
-    let below_crates = root().join("crates");
+    let below_crates = root().canonicalize()?.join("crates");
     let folder_of = |path: &str| -> Option<String> {
         let folder = Path::new(path).strip_prefix(&below_crates).ok()?;
         Some(folder.components().next()?.as_os_str().to_str()?.to_owned())

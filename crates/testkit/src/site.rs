@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use crate::executable;
 use crate::role::{Role, free_port};
-use crate::wait::{SHORT, until};
+use crate::wait::{LONG, SHORT, until};
 
 /// Name of the target of a site.
 const TARGET: &str = "hall-2";
@@ -101,6 +101,12 @@ impl Site {
     #[must_use]
     pub fn endpoint(&self) -> String {
         format!("https://127.0.0.1:{}", self.api_port)
+    }
+
+    /// TCP port of the API.
+    #[must_use]
+    pub fn api_port(&self) -> u16 {
+        self.api_port
     }
 
     /// TCP port of the data path.
@@ -198,6 +204,17 @@ impl Site {
         Ok(answer["id"].as_str().context("id of the task")?.to_owned())
     }
 
+    /// Does something to a task: `start`, `stop`, `sync`, `cutover`, `delete`.
+    ///
+    /// # Errors
+    /// If the control plane refuses.
+    pub fn act(&self, task: &str, action: &str) -> Result<()> {
+        let output = self.run(["tasks", action, task])?;
+        let errors = String::from_utf8_lossy(&output.stderr);
+        ensure!(succeeded(&output), "rehost tasks {action} failed: {errors}");
+        Ok(())
+    }
+
     /// Waits until a task is in a state.
     ///
     /// # Errors
@@ -227,6 +244,20 @@ impl Site {
         serde_json::from_value(report).context("read the report")
     }
 
+    /// The image file that the receiver has made of a source disk.
+    ///
+    /// # Errors
+    /// If there is none.
+    pub fn image(&self, disk: &str) -> Result<PathBuf> {
+        let images = self.images()?;
+        let is_wanted = |path: &&PathBuf| {
+            path.file_name()
+                .is_some_and(|name| name.to_string_lossy().contains(disk))
+        };
+        let found = images.iter().find(is_wanted).cloned();
+        found.with_context(|| format!("find the image of {disk} among {images:?}"))
+    }
+
     /// The image files that the receiver has made, sorted by name.
     ///
     /// # Errors
@@ -246,6 +277,26 @@ impl Site {
         }
         found.sort();
         Ok(found)
+    }
+
+    /// Waits until every volume of a task has gone through one more round.
+    ///
+    /// # Errors
+    /// If there is no report, or no further round.
+    pub fn wait_for_round(&self, task: &str) -> Result<()> {
+        let rounds = || -> Result<u32> {
+            let report = self.report(task)?;
+            Ok(report
+                .volumes
+                .iter()
+                .map(|volume| volume.rounds)
+                .min()
+                .unwrap_or_default())
+        };
+        let before = rounds()?;
+        until("one more round", LONG, || {
+            Ok((rounds()? > before).then_some(()))
+        })
     }
 
     /// Runs a command of the executable as an operator who is logged in.
