@@ -1,6 +1,7 @@
 //! What can happen to a task.
 
-use super::apply::{Command, Refusal};
+use super::apply::Refusal;
+use super::effect::Command;
 use crate::source::SourceState;
 
 /// Something that happens to a task.

@@ -33,9 +33,11 @@
 //!   report. A repeated event changes nothing the second time.
 
 mod apply;
+mod effect;
 mod event;
 mod state;
 
-pub use apply::{After, Command, Mailbox, Refusal, SourceChange, Transition};
+pub use apply::Refusal;
+pub use effect::{After, Command, Mailbox, SourceChange, Transition};
 pub use event::{Action, AgentEvent, CommandResult, Event};
 pub use state::{Phase, Task, TaskState, WantedPhase};

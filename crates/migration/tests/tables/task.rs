@@ -83,11 +83,7 @@ fn title(task: Task) -> String {
     } else {
         "plain"
     };
-    let launched = if task.launched {
-        ", launched before"
-    } else {
-        ""
-    };
+    let launched = if task.launched { ", launched" } else { "" };
     format!("{kind}: {} ({}{launched})", task.state, task.phase.as_str())
 }
 

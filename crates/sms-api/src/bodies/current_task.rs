@@ -1,6 +1,7 @@
 //! The task as it is shown inside a source server (`current_task`).
 //!
-//! The list and the show route have different members; both are spelled out so that each is complete.
+//! The list and the show route have different members; both are spelled out so that each is
+//! complete.
 
 use serde::{Deserialize, Serialize};
 

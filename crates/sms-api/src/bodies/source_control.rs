@@ -1,4 +1,5 @@
-//! What is done to a registered source server: rename, choose disks, delete, change its state, give it commands.
+//! What is done to a registered source server: rename, choose disks, delete, change its state,
+//! give it commands.
 
 use serde::{Deserialize, Serialize};
 
@@ -92,7 +93,8 @@ pub struct PutLogicalVolume {
     pub adjust_size: Option<u64>,
 }
 
-/// Body of `PUT /v3/sources/{source_id}/diskinfo` (SMS, UpdateDiskInfo). Replaces all disk information.
+/// Body of `PUT /v3/sources/{source_id}/diskinfo` (SMS, UpdateDiskInfo). Replaces all disk
+/// information.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct PutDiskInfoReq {
@@ -109,7 +111,8 @@ pub struct PutDiskInfoReq {
 
 /// Body of `PUT /v3/sources/{source_id}/changestate` (SMS, UpdateCopyState).
 ///
-/// Both members are optional here; which revision of the contract demands them is a rule, not a form.
+/// Both members are optional here; which revision of the contract demands them is a rule, not a
+/// form.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct PutCopyStateReq {
@@ -134,7 +137,8 @@ pub struct DeleteIds {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ShowCommandResponse {
-    /// Command for the agent: START, STOP, SKIP, PREMIGRATE, TASK_NOT_STARTED, TASK_HAS_STOPPED or TASK_HAS_FINISHED (texts before 2026: START, STOP, DELETE, SYNC).
+    /// Command for the agent: START, STOP, SKIP, PREMIGRATE, or one of TASK_NOT_STARTED,
+    /// TASK_HAS_STOPPED and TASK_HAS_FINISHED when there is nothing to do.
     pub command_name: Option<String>,
     /// Arguments of the command.
     pub command_param: Option<CommandParam>,

@@ -106,7 +106,8 @@ pub struct PostSourceServerBody {
     /// Windows: whether this is an OEM edition.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub oem_system: Option<bool>,
-    /// How the agent was started: MANUAL, AUTO or empty; not validated; anything but MANUAL means started by MGC.
+    /// How the agent was started: MANUAL, AUTO or empty; not validated. Anything but MANUAL means
+    /// started by MGC.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub start_type: Option<String>,
     /// Disk read latency, milliseconds.
@@ -199,7 +200,8 @@ pub struct SourceServersResponseBody {
     pub is_consistency_result_exist: Option<bool>,
     /// Linux: whether tc is installed.
     pub has_tc: Option<bool>,
-    /// How the agent was started: MANUAL, AUTO or empty; not validated; anything but MANUAL means started by MGC.
+    /// How the agent was started: MANUAL, AUTO or empty; not validated. Anything but MANUAL means
+    /// started by MGC.
     pub start_type: Option<String>,
     /// Version string of the migration agent.
     pub agent_version: Option<String>,
@@ -274,7 +276,8 @@ pub struct ShowServerResponse {
     pub agent_version: Option<String>,
     /// Linux: whether tc is installed.
     pub has_tc: Option<bool>,
-    /// How the agent was started: MANUAL, AUTO or empty; not validated; anything but MANUAL means started by MGC.
+    /// How the agent was started: MANUAL, AUTO or empty; not validated. Anything but MANUAL means
+    /// started by MGC.
     pub start_type: Option<String>,
     /// Whether the disk layout was changed for the target.
     pub adjust_disk: Option<bool>,
@@ -339,4 +342,39 @@ pub struct DiskIntargetServer {
     pub adjust_size: Option<u64>,
     /// Whether this item is to be migrated.
     pub need_migration: Option<bool>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_agent_of_sms_can_register() {
+        let body: PostSourceServerBody = serde_json::from_str(
+            r#"{"ip":"192.168.0.10","name":"src-01","os_type":"LINUX","memory":4143333376,
+                "linux_block_check":"{\"release_type\":\"CentOS\"}","virtualization_type":"kvm",
+                "has_rsync":true,"firmware":null,"io_read_wait":1.5,"unheard_of":{"a":[1]},
+                "disks":[{"name":"/dev/vda","size":42949672960,"os_disk":true,
+                    "physical_volumes":[{"name":"/dev/vda1","index":1,"mount_point":"/"}]}],
+                "volume_groups":[],"networks":[{"name":"eth0","mtu":1500,"mac":"fa:16:3e:00:00:01"}]}"#,
+        )
+        .unwrap();
+        let disk = &body.disks.as_deref().unwrap()[0];
+        assert_eq!(disk.size, Some(42_949_672_960));
+        assert_eq!(disk.physical_volumes[0].mount_point.as_deref(), Some("/"));
+        assert_eq!(body.volume_groups, Some(Vec::new()));
+        assert_eq!((body.btrfs_list, body.firmware), (None, None));
+        assert_eq!(body.virtualization_type.as_deref(), Some("kvm"));
+    }
+
+    #[test]
+    fn an_answer_writes_lists_as_lists_and_the_rest_as_null() {
+        let json = serde_json::to_value(ShowServerResponse::default()).unwrap();
+        for list in ["disks", "volume_groups", "btrfs_list", "networks", "checks"] {
+            assert_eq!(json[list], serde_json::json!([]), "{list}");
+        }
+        for absent in ["current_task", "init_target_server", "add_date", "state"] {
+            assert!(json.get(absent).unwrap().is_null(), "{absent}");
+        }
+    }
 }

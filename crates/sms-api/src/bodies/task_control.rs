@@ -101,7 +101,8 @@ pub struct UpdateTaskSpeedReq {
     /// Run a migration drill.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub need_migration_test: Option<bool>,
-    /// Wall-clock time on the agent host; used to choose the speed-limit window when overspeed is checked.
+    /// Wall-clock time on the agent host; used to choose the speed-limit window when overspeed is
+    /// checked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub agent_time: Option<String>,
 }

@@ -43,7 +43,8 @@ pub struct ShowsSpeedLimitsResponse {
     pub speed_limit: Vec<SpeedLimitlJson>,
 }
 
-/// Body of `POST /v3/tasks/{task_id}/configuration-setting` (SMS, UploadSpecialConfigurationSetting).
+/// Body of `POST /v3/tasks/{task_id}/configuration-setting` (SMS,
+/// UploadSpecialConfigurationSetting).
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ConfigurationRequestBody {

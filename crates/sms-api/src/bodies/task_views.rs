@@ -54,7 +54,8 @@ pub struct TasksResponseBody {
     pub error_json: Option<String>,
     /// Total run time.
     pub total_time: Option<u64>,
-    /// Address the data is sent to: an EIP for public migration, a private address for a dedicated line.
+    /// Address the data is sent to: an EIP for public migration, a private address for a dedicated
+    /// line.
     pub migration_ip: Option<String>,
     /// Subtasks.
     #[serde(deserialize_with = "wire::null_as_default")]
@@ -128,7 +129,8 @@ pub struct ShowTaskResponse {
     /// Enterprise project ID.
     #[serde(deserialize_with = "wire::text")]
     pub enterprise_project_id: Option<String>,
-    /// Address the data is sent to: an EIP for public migration, a private address for a dedicated line.
+    /// Address the data is sent to: an EIP for public migration, a private address for a dedicated
+    /// line.
     pub migration_ip: Option<String>,
     /// Region name.
     pub region_name: Option<String>,
@@ -320,4 +322,38 @@ pub struct SubTaskAssociatedWithTask {
     pub end_date: Option<i64>,
     /// Detailed progress text.
     pub process_trace: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shown_task_has_what_terraform_reads() {
+        let task = ShowTaskResponse {
+            syncing: Some(false),
+            use_public_ip: Some(true),
+            use_ipv6: Some(false),
+            migrate_speed: Some(0.0),
+            create_date: Some(1_767_323_045_000),
+            ..Default::default()
+        };
+        let json = serde_json::to_value(&task).unwrap();
+        for (name, text) in [
+            ("syncing", "false"),
+            ("use_public_ip", "true"),
+            ("use_ipv6", "false"),
+            ("migrate_speed", "0"),
+            ("create_date", "1767323045000"),
+            ("clone_server", "null"),
+            ("vm_template_id", "null"),
+            ("sub_tasks", "[]"),
+        ] {
+            assert_eq!(json.get(name).unwrap().to_string(), text, "{name}");
+        }
+        assert_eq!(
+            serde_json::from_value::<ShowTaskResponse>(json).unwrap(),
+            task
+        );
+    }
 }

@@ -31,7 +31,8 @@ pub struct PostTask {
     /// Target server.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub target_server: Option<TargetServerByTask>,
-    /// Address the data is sent to: an EIP for public migration, a private address for a dedicated line.
+    /// Address the data is sent to: an EIP for public migration, a private address for a dedicated
+    /// line.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub migration_ip: Option<String>,
     /// Region name.
@@ -142,7 +143,8 @@ pub struct PutTaskReq {
     /// true for an existing target, false to create one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub exist_server: Option<bool>,
-    /// Address the data is sent to: an EIP for public migration, a private address for a dedicated line.
+    /// Address the data is sent to: an EIP for public migration, a private address for a dedicated
+    /// line.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub migration_ip: Option<String>,
     /// Whether addresses are IPv6.
@@ -211,4 +213,26 @@ pub struct DeleteTasksReq {
     /// IDs to delete.
     #[serde(deserialize_with = "wire::texts")]
     pub ids: Vec<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_task_of_sms_and_one_of_terraform_are_read() {
+        let task: PostTask = serde_json::from_str(
+            r#"{"name":"MigrationTask","type":"MIGRATE_FILE","syncing":false,"priority":1,
+                "source_server":{"id":"s1"},"target_server":{"name":"t1","vm_id":"v1","disks":[
+                {"disk_id":"e1","name":"/dev/vda","size":85899345920,"physical_volumes":null}]}}"#,
+        )
+        .unwrap();
+        let target = task.target_server.unwrap();
+        assert_eq!(target.disks[0].disk_id.as_deref(), Some("e1"));
+        assert_eq!(task.r#type.as_deref(), Some("MIGRATE_FILE"));
+        let task: PostTask =
+            serde_json::from_str(r#"{"target_server":{},"vm_template_id":7}"#).unwrap();
+        assert_eq!(task.target_server, Some(TargetServerByTask::default()));
+        assert_eq!(task.vm_template_id.as_deref(), Some("7"));
+    }
 }

@@ -97,7 +97,8 @@ impl Client {
         )
     }
 
-    /// `GET /v3/sources/{server_id}/command`: takes the command out of the mailbox. With
+    /// `GET /v3/sources/{server_id}/command`: fetches the command in the mailbox. It
+    /// stays there until its result is reported, so the same one may come again. With
     /// `wait_seconds` the call waits so long for one to come.
     ///
     /// # Errors
