@@ -9,6 +9,7 @@
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use rustls::Connection;
 
@@ -20,6 +21,9 @@ const SOCKET_READ_BYTES: usize = 256 << 10;
 /// How much is encrypted before the socket gets it, in bytes: enough for few calls, and small
 /// enough to stay in the processor's cache.
 const ENCRYPT_BYTES: usize = 256 << 10;
+
+/// How long a peer that was refused may go on sending before it is cut off.
+const DISCARD_TIME: Duration = Duration::from_secs(5);
 
 /// Why no frame came or went.
 #[derive(Debug, thiserror::Error)]
@@ -205,6 +209,25 @@ impl FrameReader {
             filled += self.read_some(&mut buffer[filled..])?;
         }
         Ok(())
+    }
+
+    /// Reads on without looking, until the peer has stopped sending, `limit_bytes` have come or some
+    /// seconds have passed. A socket that is closed with unread bytes in it takes back what was just
+    /// written to the peer: the reason why it is closed.
+    pub(crate) fn discard(&mut self, limit_bytes: u64) {
+        let mut socket = &self.shared.socket;
+        let deadline = Instant::now() + DISCARD_TIME;
+        let mut left_bytes = limit_bytes;
+        while let Some(left) = deadline.checked_duration_since(Instant::now())
+            && socket
+                .set_read_timeout(Some(left.max(Duration::from_millis(1))))
+                .is_ok()
+            && let Ok(count) = socket.read(&mut self.encrypted)
+            && count > 0
+            && left_bytes > 0
+        {
+            left_bytes = left_bytes.saturating_sub(count as u64);
+        }
     }
 
     fn read_some(&mut self, buffer: &mut [u8]) -> Result<usize, TransportError> {

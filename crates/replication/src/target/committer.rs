@@ -128,9 +128,9 @@ impl Committer {
                     state.failed = true;
                     let failure = failure_of(&error);
                     for writer in state.writers.values() {
-                        // A stream that is gone needs no message.
+                        // A stream that is gone needs no message; the others end with their next
+                        // entry.
                         let _ = writer.send(&failure, &[]);
-                        writer.close();
                     }
                     BTreeMap::new()
                 }

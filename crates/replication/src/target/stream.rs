@@ -10,6 +10,7 @@ use super::request::{
 };
 use super::task::{ReceivingTask, StreamGuard};
 use super::volume::{ReceiveError, ReceivingVolume};
+use crate::IN_FLIGHT_WINDOW_BYTES;
 use crate::transport::{FrameReader, FrameWriter, TransportError};
 use crate::wire::{
     Advice, Announce, Chunk, ChunkRange, Failure, HashSource, HashesRequest, Header, Hello, Kind,
@@ -25,6 +26,25 @@ pub(crate) enum StreamError {
     /// The source was told why it cannot go on.
     #[error("refused: {}", .0.message)]
     Refused(Failure),
+}
+
+impl StreamError {
+    /// What the source is told; nothing if the connection itself is gone.
+    fn failure(&self) -> Option<Failure> {
+        match self {
+            Self::Refused(failure) => Some(failure.clone()),
+            Self::Transport(
+                error @ (TransportError::Frame(_)
+                | TransportError::Control { .. }
+                | TransportError::Unexpected(_)),
+            ) => {
+                let cause = std::error::Error::source(error);
+                let cause = cause.map_or_else(String::new, |cause| format!(": {cause}"));
+                Some(refusal("bad_frame", format!("{error}{cause}")))
+            }
+            Self::Transport(_) => None,
+        }
+    }
 }
 
 impl From<Failure> for StreamError {
@@ -68,11 +88,14 @@ impl Stream {
     /// Serves until goodbye, an error, or the end of the task's session.
     pub(crate) fn serve(mut self) -> Result<(), StreamError> {
         let result = self.serve_frames();
-        if let Err(StreamError::Refused(failure)) = &result {
+        if let Some(failure) = result.as_ref().err().and_then(StreamError::failure) {
             // If the message cannot be delivered, the closed connection says enough.
-            let _ = self.writer.send(failure, &[]);
+            let _ = self.writer.send(&failure, &[]);
+            self.writer.finish();
+            self.reader.discard(IN_FLIGHT_WINDOW_BYTES);
+        } else {
+            self.writer.finish();
         }
-        self.writer.finish();
         result
     }
 
