@@ -53,7 +53,7 @@ CREATE TABLE join_tokens (
 -- Source servers, each with its mailbox of one command.
 CREATE TABLE sources (
     id                 TEXT PRIMARY KEY,
-    owner              TEXT,              -- identity that registered it; null: account credentials
+    owner              TEXT UNIQUE,       -- identity that registered it; null: account credentials
     name               TEXT NOT NULL,
     ip                 TEXT NOT NULL,
     ipv6               TEXT NOT NULL,
@@ -73,7 +73,6 @@ CREATE TABLE sources (
     generation         BIGINT NOT NULL
 );
 CREATE INDEX sources_by_date ON sources (add_date, id);
-CREATE INDEX sources_by_owner ON sources (owner);
 
 -- Target servers that announced themselves. The id is the id of the identity.
 CREATE TABLE targets (
@@ -92,14 +91,15 @@ CREATE TABLE tasks (
     target_id     TEXT REFERENCES targets (id),
     name          TEXT NOT NULL,
     state         TEXT NOT NULL,
+    phase         TEXT NOT NULL,          -- how far the work has come; a start takes it up here
+    continuous    BIGINT NOT NULL,        -- 1: keeps synchronising until the cut-over
+    launched      BIGINT NOT NULL,        -- 1: ended well once, the target keeps its volumes
     body          TEXT NOT NULL,          -- JSON: as created and updated by clients
     plan          TEXT NOT NULL,          -- JSON: which disk goes where
     subtasks      TEXT NOT NULL,          -- JSON
     progress      TEXT NOT NULL,          -- JSON: figures of the last report
     error_json    TEXT,                   -- JSON: why it failed
-    resume        TEXT,                   -- JSON: where a paused or failed task goes on
     target_report TEXT NOT NULL,          -- JSON: where the target is with it
-    committed     BIGINT NOT NULL,        -- 1: ended well, the target keeps its volumes
     create_date   BIGINT NOT NULL,
     start_date    BIGINT,
     finish_date   BIGINT,

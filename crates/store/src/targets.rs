@@ -116,12 +116,20 @@ impl Store {
     }
 }
 
-/// Marks the list of tasks of a target as changed.
-pub(crate) async fn changed(connection: &mut AnyConnection, id: &str) -> Result<bool, StoreError> {
-    let done = sqlx::query("UPDATE targets SET generation = generation + 1 WHERE id = $1")
-        .bind(id.to_owned())
-        .execute(connection)
-        .await
-        .act("tell a target of a change")?;
+/// Marks the list of tasks of a target as changed, if it still is of the generation `seen`.
+pub(crate) async fn changed(
+    connection: &mut AnyConnection,
+    id: &str,
+    seen: Option<i64>,
+) -> Result<bool, StoreError> {
+    let done = sqlx::query(
+        "UPDATE targets SET generation = generation + 1 \
+         WHERE id = $1 AND (CAST($2 AS BIGINT) IS NULL OR generation = $2)",
+    )
+    .bind(id.to_owned())
+    .bind(seen)
+    .execute(connection)
+    .await
+    .act("tell a target of a change")?;
     Ok(done.rows_affected() == 1)
 }

@@ -20,6 +20,12 @@ pub struct TaskRow {
     pub name: String,
     /// State, as the API writes it.
     pub state: String,
+    /// How far the work has come, as the rules write it.
+    pub phase: String,
+    /// 1 if it keeps synchronising until the cut-over, else 0.
+    pub continuous: i64,
+    /// 1 if the migration ended well at least once, so that the target keeps its volumes, else 0.
+    pub launched: i64,
     /// JSON: the task as created, and as updated since.
     pub body: String,
     /// JSON: which disk goes where.
@@ -30,12 +36,8 @@ pub struct TaskRow {
     pub progress: String,
     /// JSON: why it failed.
     pub error_json: Option<String>,
-    /// JSON: where a paused or failed task goes on.
-    pub resume: Option<String>,
     /// JSON: where the target is with it.
     pub target_report: String,
-    /// 1 if the migration ended well and the target keeps its volumes, else 0.
-    pub committed: i64,
     /// Created at, milliseconds since 1970.
     pub create_date: i64,
     /// First started at, milliseconds since 1970.
@@ -63,8 +65,8 @@ pub struct TaskFilter {
 
 macro_rules! columns {
     () => {
-        "id, source_id, target_id, name, state, body, plan, subtasks, progress, error_json, resume, \
-         target_report, committed, create_date, start_date, finish_date, generation"
+        "id, source_id, target_id, name, state, phase, continuous, launched, body, plan, subtasks, \
+         progress, error_json, target_report, create_date, start_date, finish_date, generation"
     };
 }
 
@@ -191,21 +193,23 @@ pub(crate) async fn insert(
     sqlx::query(concat!(
         "INSERT INTO tasks (",
         columns!(),
-        ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, 1)"
+        ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, \
+         1)"
     ))
     .bind(row.id.clone())
     .bind(row.source_id.clone())
     .bind(row.target_id.clone())
     .bind(row.name.clone())
     .bind(row.state.clone())
+    .bind(row.phase.clone())
+    .bind(row.continuous)
+    .bind(row.launched)
     .bind(row.body.clone())
     .bind(row.plan.clone())
     .bind(row.subtasks.clone())
     .bind(row.progress.clone())
     .bind(row.error_json.clone())
-    .bind(row.resume.clone())
     .bind(row.target_report.clone())
-    .bind(row.committed)
     .bind(row.create_date)
     .bind(row.start_date)
     .bind(row.finish_date)
@@ -227,9 +231,9 @@ pub(crate) async fn update(
     row: &TaskRow,
 ) -> Result<bool, StoreError> {
     let done = sqlx::query(
-        "UPDATE tasks SET target_id = $3, name = $4, state = $5, body = $6, plan = $7, \
-         subtasks = $8, progress = $9, error_json = $10, resume = $11, target_report = $12, \
-         committed = $13, start_date = $14, finish_date = $15, generation = generation + 1 \
+        "UPDATE tasks SET target_id = $3, name = $4, state = $5, phase = $6, continuous = $7, \
+         launched = $8, body = $9, plan = $10, subtasks = $11, progress = $12, error_json = $13, \
+         target_report = $14, start_date = $15, finish_date = $16, generation = generation + 1 \
          WHERE id = $1 AND generation = $2",
     )
     .bind(row.id.clone())
@@ -237,14 +241,15 @@ pub(crate) async fn update(
     .bind(row.target_id.clone())
     .bind(row.name.clone())
     .bind(row.state.clone())
+    .bind(row.phase.clone())
+    .bind(row.continuous)
+    .bind(row.launched)
     .bind(row.body.clone())
     .bind(row.plan.clone())
     .bind(row.subtasks.clone())
     .bind(row.progress.clone())
     .bind(row.error_json.clone())
-    .bind(row.resume.clone())
     .bind(row.target_report.clone())
-    .bind(row.committed)
     .bind(row.start_date)
     .bind(row.finish_date)
     .execute(connection)

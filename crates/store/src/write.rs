@@ -20,8 +20,9 @@ pub enum Write<'a> {
     UpdateTask(&'a TaskRow),
     /// Remove a task and all that hangs on it.
     DeleteTask(&'a TaskRow),
-    /// The list of tasks of this target is another one now.
-    TargetChanged(&'a str),
+    /// The list of tasks of the target with this id is another one now. With a generation, only if
+    /// the target still is of it: what was decided depends on its other tasks.
+    TargetChanged(&'a str, Option<i64>),
 }
 
 impl Store {
@@ -47,8 +48,8 @@ impl Store {
                 }
                 Write::UpdateTask(row) => (tasks::update(connection, row).await?, "change a task"),
                 Write::DeleteTask(row) => (tasks::delete(connection, row).await?, "remove a task"),
-                Write::TargetChanged(id) => (
-                    targets::changed(connection, id).await?,
+                Write::TargetChanged(id, seen) => (
+                    targets::changed(connection, id, seen).await?,
                     "tell a target of a change",
                 ),
             };

@@ -52,14 +52,15 @@ fn task(id: &str, source_id: &str, target_id: Option<&str>) -> TaskRow {
         target_id: target_id.map(str::to_owned),
         name: format!("task-{id}"),
         state: "READY".into(),
+        phase: "replicate".into(),
+        continuous: 0,
+        launched: 0,
         body: "{}".into(),
         plan: "[]".into(),
         subtasks: "[]".into(),
         progress: "{}".into(),
         error_json: None,
-        resume: None,
         target_report: "{}".into(),
-        committed: 0,
         create_date: 1,
         start_date: None,
         finish_date: None,
@@ -146,9 +147,17 @@ async fn a_source_has_one_task_and_goes_only_without_it() {
     store.put_target("v1", "vault", "{}", 1).await.unwrap();
     let first = task("t1", "s1", Some("v1"));
     store
-        .write(&[Write::InsertTask(&first, "{}"), Write::TargetChanged("v1")])
+        .write(&[
+            Write::InsertTask(&first, "{}"),
+            Write::TargetChanged("v1", Some(1)),
+        ])
         .await
         .unwrap();
+    let stale = [Write::TargetChanged("v1", Some(1))];
+    assert!(matches!(
+        store.write(&stale).await,
+        Err(StoreError::Changed { .. })
+    ));
     let error = store
         .write(&[Write::InsertTask(&task("t2", "s1", None), "{}")])
         .await
