@@ -35,7 +35,8 @@ fn two_disks_arrive_whole_sparse_and_proved() {
             pair.bytes(&format!("source-{index}")),
             pair.bytes(&format!("target-{index}"))
         );
-        // The full copy and the final round; what is zero within a chunk was not sent.
+        // The full copy and the final round, which is needed because the files are brand-new; what
+        // is zero within a chunk was not sent.
         assert_eq!(volume.rounds, 2);
         assert_eq!(volume.sent_again_bytes, 0);
         assert!(volume.used_bytes < volume.size_bytes / 6);
@@ -48,6 +49,27 @@ fn two_disks_arrive_whole_sparse_and_proved() {
         volume.source_tree().unwrap().root().to_string(),
         volume.target_root
     );
+}
+
+#[test]
+fn a_source_to_which_nobody_wrote_is_read_once() {
+    let pair = Pair::new(&[30 * MIB, 10 * MIB]);
+    pair.fill(0, 0..20, 1);
+    pair.fill(1, [9], 2);
+    let long_ago = std::time::SystemTime::now() - std::time::Duration::from_secs(3600);
+    for name in ["source-0", "source-1"] {
+        let file = std::fs::File::options()
+            .write(true)
+            .open(pair.path(name))
+            .unwrap();
+        file.set_modified(long_ago).unwrap();
+    }
+    pair.receive();
+    let finished = finished(pair.migrate().unwrap());
+    assert!(finished.proof.equal);
+    assert!(finished.volumes.iter().all(|volume| volume.rounds == 1));
+    assert_eq!(pair.bytes("source-0"), pair.bytes("target-0"));
+    assert_eq!(pair.bytes("source-1"), pair.bytes("target-1"));
 }
 
 #[test]

@@ -11,11 +11,15 @@ use std::ops::Range;
 use std::os::fd::AsFd;
 use std::os::unix::fs::{FileExt, FileTypeExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use rustix::fs::{FallocateFlags, OFlags, SeekFrom};
 
 use crate::buffer::is_aligned;
-use crate::{Volume, VolumeError};
+use crate::{ChangeMark, Volume, VolumeError};
+
+/// Age from which a file's time of change can be relied on; far above any file system's step.
+const MARK_SETTLE_TIME: Duration = Duration::from_secs(2);
 
 /// A raw image file or a block device.
 #[derive(Debug)]
@@ -216,6 +220,21 @@ impl Volume for FileVolume {
         let end = self.seek(SeekFrom::Hole(start)).map_err(failed)?;
         let end = end.unwrap_or(self.size_bytes).min(self.size_bytes);
         Ok((start < end).then_some(start..end))
+    }
+
+    fn change_mark(&self) -> Result<Option<ChangeMark>, VolumeError> {
+        if self.kind == Kind::Device {
+            return Ok(None);
+        }
+        let metadata = self.cached.metadata();
+        let modified = metadata
+            .and_then(|metadata| metadata.modified())
+            .map_err(|source| self.read_error(0, 0, source))?;
+        // File times advance in steps of some milliseconds: two writes within a step look like one.
+        let settled = SystemTime::now()
+            .duration_since(modified)
+            .is_ok_and(|age| age >= MARK_SETTLE_TIME);
+        Ok(settled.then_some(ChangeMark { modified }))
     }
 }
 

@@ -31,5 +31,5 @@ pub use proof::{LeafRun, Proof, ProofError, VolumeProof};
 pub use qcow2::Qcow2Volume;
 pub use tree::{HashTree, TreeRoot};
 pub use verify::{Difference, compare_volumes, compare_with_proof};
-pub use volume::Volume;
+pub use volume::{ChangeMark, Volume};
 pub use window::WindowVolume;

@@ -2,8 +2,17 @@
 
 use std::fmt::Debug;
 use std::ops::Range;
+use std::time::SystemTime;
 
 use crate::VolumeError;
+
+/// What changes with the content of a volume. Two equal marks, one taken before and one after
+/// reading, mean that nobody wrote in between.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ChangeMark {
+    /// Time of the last change.
+    pub(crate) modified: SystemTime,
+}
 
 /// A disk: a fixed number of bytes that can be read, and on targets written, at any offset.
 ///
@@ -44,4 +53,11 @@ pub trait Volume: Send + Sync + Debug {
     /// # Errors
     /// [`VolumeError::Read`] if the medium cannot be asked.
     fn next_data(&self, offset: u64) -> Result<Option<Range<u64>>, VolumeError>;
+
+    /// The mark of the present content, where the medium keeps one: image files do, devices do not.
+    /// `None` also while the last change is so recent that a further one might not show.
+    ///
+    /// # Errors
+    /// [`VolumeError::Read`] if the medium cannot be asked.
+    fn change_mark(&self) -> Result<Option<ChangeMark>, VolumeError>;
 }

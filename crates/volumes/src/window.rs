@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::{Volume, VolumeError};
+use crate::{ChangeMark, Volume, VolumeError};
 
 /// The first bytes of a medium that is larger than what is to be stored on it, such as an existing
 /// disk that has a little more room than the source's.
@@ -66,5 +66,9 @@ impl Volume for WindowVolume {
         Ok(data
             .filter(|data| data.start < self.size_bytes)
             .map(|data| data.start..data.end.min(self.size_bytes)))
+    }
+
+    fn change_mark(&self) -> Result<Option<ChangeMark>, VolumeError> {
+        self.medium.change_mark()
     }
 }

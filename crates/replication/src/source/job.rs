@@ -92,6 +92,7 @@ pub struct VolumeFigures {
     pub rounds: u32,
     /// Time spent on rounds, in seconds.
     pub seconds: f64,
-    /// Length of the final round, during which the source did not change, in seconds.
+    /// Length of the final round, during which the source was held still, in seconds; 0 if none was
+    /// needed because nobody had written to the source.
     pub downtime_seconds: f64,
 }

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use rehost_volumes::{
     AlignedBuffer, CHUNK_BYTES, ChunkHash, chunk_range, hash_chunks, nonzero_segments, to_usize,
+    zero_chunk_hash,
 };
 
 use super::control::Control;
@@ -55,7 +56,7 @@ pub(super) struct Round<'a> {
 
 impl Round<'_> {
     /// Works until the queue is empty, the round is halted or a stop is wanted; then waits until
-    /// everything sent is durable. Returns the hashes it saw, for rounds that compare.
+    /// everything sent is durable. Returns the hashes of what it read, or of what the receiver has.
     pub(super) fn work(&self, stream: &mut SourceStream) -> Result<Vec<Hashed>, SourceError> {
         let mut buffer = AlignedBuffer::new(to_usize(CHUNK_BYTES));
         let mut seen = Vec::new();
@@ -65,7 +66,8 @@ impl Round<'_> {
             };
             match &self.kind {
                 Kinds::Full { present } => {
-                    self.copy(stream, &unit, &present[unit.position], &mut buffer)?;
+                    let present = &present[unit.position];
+                    seen.extend(self.copy(stream, &unit, present, &mut buffer)?);
                 }
                 Kinds::Changes => seen.push(self.compare(stream, &unit, &mut buffer)?),
                 Kinds::Verify => seen.push(self.ask_medium(stream, &unit)?),
@@ -79,16 +81,17 @@ impl Round<'_> {
         self.halted.load(Ordering::Relaxed) || self.control.should_stop()
     }
 
-    /// Sends what of a unit the receiver does not have.
+    /// Sends what of a unit the receiver does not have. Returns the hashes if that was all of it.
     fn copy(
         &self,
         stream: &mut SourceStream,
         unit: &Unit,
         present: &[u8],
         buffer: &mut AlignedBuffer,
-    ) -> Result<(), SourceError> {
+    ) -> Result<Option<Hashed>, SourceError> {
         let volume = &self.volumes[unit.position];
         let size_bytes = volume.volume.size_bytes();
+        let mut hashes = Vec::new();
         let mut data = volume.volume.next_data(unit.chunks.start * CHUNK_BYTES)?;
         let mut zeros = 0..0;
         for chunk in unit.chunks.clone() {
@@ -98,26 +101,32 @@ impl Round<'_> {
                 continue;
             }
             if self.is_over() {
-                return Ok(());
+                return Ok(None);
             }
             while data.as_ref().is_some_and(|data| data.end <= range.start) {
                 data = volume.volume.next_data(range.start)?;
             }
             let maybe_data = data.as_ref().is_some_and(|data| data.start < range.end);
             if maybe_data
-                && self
-                    .send_chunk(stream, unit.position, chunk, buffer)?
-                    .is_some()
+                && let Some(hash) = self.send_chunk(stream, unit.position, chunk, buffer)?
             {
+                hashes.push(hash);
                 continue;
             }
+            hashes.push(zero_chunk_hash(range.end - range.start));
             if zeros.end != chunk {
                 self.send_zeros(stream, unit.position, zeros)?;
                 zeros = chunk..chunk;
             }
             zeros.end = chunk + 1;
         }
-        self.send_zeros(stream, unit.position, zeros)
+        self.send_zeros(stream, unit.position, zeros)?;
+        let whole = hashes.len() as u64 == unit.chunks.end - unit.chunks.start;
+        Ok(whole.then_some(Hashed {
+            position: unit.position,
+            first: unit.chunks.start,
+            hashes,
+        }))
     }
 
     /// Reads a chunk and sends it. If it is all zeros nothing is sent and nothing returned.
@@ -223,7 +232,7 @@ impl Round<'_> {
             }
             let range = chunk_range(chunk, volume.volume.size_bytes());
             hashes[to_usize(chunk - first)] =
-                hash.unwrap_or_else(|| rehost_volumes::zero_chunk_hash(range.end - range.start));
+                hash.unwrap_or_else(|| zero_chunk_hash(range.end - range.start));
         }
         Ok(Hashed {
             position: unit.position,

@@ -4,8 +4,10 @@
 //!            +------------------- link lost: new session ------------------+
 //!            v                                                             |
 //!   open streams -> full copy -> sync round -> rest --+-> final round -> verify -> finished
-//!                     (skipped      ^                 |    (frozen)
-//!                      if done)     +-----------------+
+//!                     (skipped      ^                 |    (frozen)        ^
+//!                      if done)     +-----------------+                    |
+//!                        +-------------------------------------------------+
+//!                          nobody wrote to the source meanwhile
 //! ```
 //!
 //! A session that breaks loses nothing but what was in flight. Within a session every round is a
@@ -16,7 +18,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use rehost_volumes::{HashTree, Proof, VolumeProof, chunk_count, to_usize};
+use rehost_volumes::{ChangeMark, HashTree, Proof, VolumeProof, chunk_count, to_usize};
 
 use super::control::{Control, Wanted};
 use super::events::{Event, Observer, Phase};
@@ -141,8 +143,11 @@ impl<'a> Replication<'a> {
         freezer: &mut dyn Freezer,
     ) -> Result<Outcome, SourceError> {
         let streams = &mut streams;
-        if !self.rounds.full_copy_done {
-            self.full_copy(streams)?;
+        if !self.rounds.full_copy_done
+            && let Some(source) = self.full_copy(streams)?
+            && !self.job.syncing
+        {
+            return self.verify(streams, source, 0.0);
         }
         if self.job.syncing {
             while self.control.wanted() == Wanted::Run {
@@ -160,20 +165,45 @@ impl<'a> Replication<'a> {
         self.finish(streams, freezer)
     }
 
-    fn full_copy(&mut self, streams: &mut [SourceStream]) -> Result<(), SourceError> {
+    /// Returns the source's trees if they are known to be still true: everything was read in one
+    /// go, and the disks keep marks that say that nobody wrote meanwhile.
+    fn full_copy(
+        &mut self,
+        streams: &mut [SourceStream],
+    ) -> Result<Option<SourceTrees>, SourceError> {
         self.rounds.round = 1;
+        let marks = self.change_marks()?;
         let present = self.presence(streams)?;
-        self.round(
+        let copied = self.round(
             streams,
             Phase::FullCopy,
             Kinds::Full { present },
             COPY_UNIT_CHUNKS,
         )?;
-        if !self.control.should_stop() {
-            self.rounds.full_copy_done = true;
-            self.rounds.save(&self.job.state_dir)?;
+        if self.control.should_stop() {
+            return Ok(None);
         }
-        Ok(())
+        self.rounds.full_copy_done = true;
+        self.rounds.save(&self.job.state_dir)?;
+        if marks.is_none() || self.change_marks()? != marks {
+            return Ok(None);
+        }
+        Ok(self.trees(copied).ok().map(|trees| SourceTrees {
+            trees,
+            read_at: now_milliseconds(),
+        }))
+    }
+
+    /// The marks of all disks, if all keep one.
+    fn change_marks(&self) -> Result<Option<Vec<ChangeMark>>, SourceError> {
+        let mut marks = Vec::new();
+        for volume in &self.job.volumes {
+            match volume.volume.change_mark()? {
+                Some(mark) => marks.push(mark),
+                None => return Ok(None),
+            }
+        }
+        Ok(Some(marks))
     }
 
     /// Asks which chunks the receiver has: a bit per chunk, per volume.
@@ -228,7 +258,7 @@ impl<'a> Replication<'a> {
         Ok(())
     }
 
-    /// The final round with the source frozen, then the proof with the source at work again.
+    /// The final round with the source frozen; the proof comes with the source at work again.
     fn finish(
         &mut self,
         streams: &mut Vec<SourceStream>,
@@ -246,7 +276,7 @@ impl<'a> Replication<'a> {
         // A freezer that failed to freeze has nothing to thaw, and says so by doing nothing.
         let thawed = freezer.thaw();
         let downtime_seconds = begun.elapsed().as_secs_f64();
-        let source_read_at = now_milliseconds();
+        let read_at = now_milliseconds();
         for ledger in &self.ledgers {
             ledger.write_withheld()?;
         }
@@ -256,7 +286,17 @@ impl<'a> Replication<'a> {
         if self.control.should_stop() {
             return Ok(Outcome::Stopped);
         }
-        let source = self.trees(seen)?;
+        let trees = self.trees(seen)?;
+        self.verify(streams, SourceTrees { trees, read_at }, downtime_seconds)
+    }
+
+    /// Lets the target hash its medium and compares.
+    fn verify(
+        &self,
+        streams: &mut Vec<SourceStream>,
+        source: SourceTrees,
+        downtime_seconds: f64,
+    ) -> Result<Outcome, SourceError> {
         let seen = self.round(streams, Phase::Verifying, Kinds::Verify, HASH_UNIT_CHUNKS)?;
         if self.control.should_stop() {
             return Ok(Outcome::Stopped);
@@ -264,10 +304,17 @@ impl<'a> Replication<'a> {
         let target = self.trees(seen)?;
         let target_read_at = now_milliseconds();
         streams.drain(..).for_each(SourceStream::goodbye);
-        let proofs = self.job.volumes.iter().zip(source.iter().zip(&target));
-        let proofs = proofs.map(|(volume, (source, target))| {
-            let (source, target) = ((source, source_read_at), (target, target_read_at));
-            VolumeProof::new(&volume.name, source, target)
+        let proofs = self
+            .job
+            .volumes
+            .iter()
+            .zip(source.trees.iter().zip(&target));
+        let proofs = proofs.map(|(volume, (tree, target))| {
+            VolumeProof::new(
+                &volume.name,
+                (tree, source.read_at),
+                (target, target_read_at),
+            )
         });
         let proof = Proof::new(&self.job.task_id, proofs.collect());
         let figures = self.job.volumes.iter().zip(&self.ledgers);
@@ -418,6 +465,13 @@ impl<'a> Replication<'a> {
             });
         trees.collect()
     }
+}
+
+/// What the source's disks held when they were last read as a whole.
+struct SourceTrees {
+    trees: Vec<HashTree>,
+    /// Milliseconds since 1970.
+    read_at: i64,
 }
 
 /// All results, or the error that says most: what the receiver refused explains why other streams

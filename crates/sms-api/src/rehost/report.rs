@@ -32,7 +32,8 @@ pub struct VolumeReport {
     pub rounds: u32,
     /// Time spent on rounds of this volume, in seconds.
     pub seconds: f64,
-    /// How long the source was frozen in the final round, in seconds; 0 where nothing was mounted.
+    /// Length of the final round, during which the source was held still, in seconds; 0 if none was
+    /// needed because nobody had written to the source.
     pub downtime_seconds: f64,
     /// Both ends hashed their medium and agree; absent until then.
     pub equal: Option<bool>,

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::header::{HEADER_BYTES, Header};
 use super::{COMPRESSED, COPIED, OFFSET_MASK, READS_ZERO};
-use crate::{FileVolume, Volume, VolumeError, to_usize};
+use crate::{ChangeMark, FileVolume, Volume, VolumeError, to_usize};
 
 /// Second-level tables kept in memory: 32 MiB with the largest clusters.
 const CACHED_TABLES: usize = 16;
@@ -213,6 +213,10 @@ impl Volume for Qcow2Volume {
             position = end;
         }
         Ok(None)
+    }
+
+    fn change_mark(&self) -> Result<Option<ChangeMark>, VolumeError> {
+        self.file.change_mark()
     }
 }
 
