@@ -1,1 +1,29 @@
-//! (being written)
+//! The control plane: the SMS v3 API, a small IAM, and Rehost's own routes.
+//!
+//! Layers, each using only those below it:
+//!
+//! - `http`: routes; unpack, call, wrap;
+//! - `app`: what happens, one file a resource;
+//! - `identity`: who calls;
+//! - `rehost_migration`: which states follow, pure; `rehost_store`: rows.
+//!
+//! [`serve`] runs a control plane; [`Server`] does the same in two steps, for callers that need to
+//! know the port before the first request.
+
+mod app;
+mod clock;
+mod errors;
+mod first_start;
+mod http;
+mod identity;
+mod listener;
+mod options;
+mod secret;
+mod serve;
+mod tls;
+mod wakeups;
+
+pub use options::ServeOptions;
+pub use rehost_migration::changestate::Revision;
+pub use serve::{Server, serve};
+pub use tls::TlsMode;

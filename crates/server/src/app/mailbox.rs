@@ -1,0 +1,112 @@
+//! The mailbox of a source server: one command, taken by polling, settled by its result.
+//!
+//! A command stays until its result is reported, so an agent that dies in between is given it again.
+
+use rehost_migration::task::{AgentEvent, Command, CommandResult, Event, Task as Rules};
+use rehost_sms_api::bodies::{CommandBody, CommandParam, ShowCommandResponse};
+use rehost_sms_api::errors::ErrorCode;
+
+use super::stored::from_json;
+use super::tasks::{Scene, Task};
+use super::{App, deadline, retry, sources, tasks};
+use crate::clock::now_ms;
+use crate::errors::{ApiError, refuse};
+use crate::identity::Caller;
+
+/// The pending command, or why there is none. With `wait_seconds` it waits for a command.
+pub(crate) async fn command(
+    app: &App,
+    caller: &Caller,
+    id: &str,
+    wait_seconds: Option<u64>,
+) -> Result<ShowCommandResponse, ApiError> {
+    let listener = app.wakeups.listen(id);
+    let deadline = deadline(wait_seconds);
+    sources::load(app, caller, id).await?;
+    app.store.touch_source(id, now_ms()).await?;
+    let answer = loop {
+        let news = listener.catch();
+        let (pending, answer) = look(app, caller, id).await?;
+        if pending || !news.come_before(deadline).await {
+            break answer;
+        }
+    };
+    app.store.touch_source(id, now_ms()).await?;
+    Ok(answer)
+}
+
+/// What the mailbox holds, and whether that is a command.
+async fn look(
+    app: &App,
+    caller: &Caller,
+    id: &str,
+) -> Result<(bool, ShowCommandResponse), ApiError> {
+    let source = sources::load(app, caller, id).await?;
+    let task = tasks::of_source(app, id).await?;
+    if let Some(name) = source.command_name {
+        let param = source.command_param.as_deref().unwrap_or("{}");
+        let param: CommandParam = from_json(param, "command")?;
+        return Ok((true, answer(&name, Some(param))));
+    }
+    let name = Rules::idle_command(task.as_ref().map(|task| task.rules));
+    Ok((false, answer(name, task.as_ref().map(param_of))))
+}
+
+fn answer(name: &str, param: Option<CommandParam>) -> ShowCommandResponse {
+    ShowCommandResponse {
+        command_name: Some(name.to_owned()),
+        command_param: param,
+    }
+}
+
+/// What a command says besides its name.
+pub(crate) fn param_of(task: &Task) -> CommandParam {
+    CommandParam {
+        task_id: Some(task.row.id.clone()),
+        bucket: None,
+    }
+}
+
+/// Takes the result of a command (SMS, UpdateCommandResult). A result that is reported twice, or for
+/// a command that another one has replaced, is no mistake of the agent's and changes nothing.
+pub(crate) async fn command_result(
+    app: &App,
+    caller: &Caller,
+    id: &str,
+    body: &CommandBody,
+) -> Result<(), ApiError> {
+    let (command, result) = read(body)?;
+    retry!({
+        let source = sources::load(app, caller, id).await?;
+        if source.command_generation == 0 {
+            return Err(ErrorCode::CommandMismatch.into());
+        }
+        let before = source.clone();
+        let mut scene = Scene::open(app, source, now_ms()).await?;
+        if result == CommandResult::Fail {
+            scene.fails_with(body.result_detail.as_ref());
+        }
+        scene.happens(Event::Agent(AgentEvent::Command(command, result)))?;
+        scene.commit(app, &before).await
+    })?;
+    app.store.touch_source(id, now_ms()).await?;
+    Ok(())
+}
+
+fn read(body: &CommandBody) -> Result<(Command, CommandResult), ApiError> {
+    let name = body.command_name.as_deref().filter(|name| !name.is_empty());
+    let name = name.ok_or(ErrorCode::CommandMissing)?;
+    let command = [Command::Start, Command::Stop]
+        .into_iter()
+        .find(|command| command.as_str() == name)
+        .ok_or_else(|| refuse(ErrorCode::CommandMismatch, "Only START and STOP are given."))?;
+    let result = match body.result.as_deref() {
+        Some("success") => CommandResult::Success,
+        Some("fail") => CommandResult::Fail,
+        _ => return Err(ErrorCode::CommandResult.into()),
+    };
+    if body.result_detail.is_none() {
+        return Err(ErrorCode::CommandDetail.into());
+    }
+    Ok((command, result))
+}

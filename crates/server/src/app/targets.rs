@@ -1,0 +1,95 @@
+//! Target servers: they announce themselves, and operators see and remove them.
+
+use rehost_sms_api::errors::ErrorCode;
+use rehost_sms_api::rehost::{TargetList, TargetRegistration, TargetSummary};
+use rehost_store::{StoreError, TargetRow};
+
+use super::stored::{from_json, to_json};
+use super::{App, CONNECTED_MS};
+use crate::clock::now_ms;
+use crate::errors::{ApiError, refuse};
+use crate::identity::Caller;
+
+/// More devices than a machine has slots for.
+const MAX_DEVICES: usize = 256;
+
+/// Keeps what a receiver offers.
+pub(crate) async fn register(
+    app: &App,
+    caller: &Caller,
+    registration: &TargetRegistration,
+) -> Result<(), ApiError> {
+    let id = caller.target()?;
+    let wrong = |detail: &str| Err(refuse(ErrorCode::TargetRegistration, detail));
+    if !(1..=64).contains(&registration.name.chars().count()) {
+        return wrong("name must have 1 to 64 characters.");
+    }
+    let address = registration.data_address.as_str();
+    if !(1..=255).contains(&address.len()) || address.chars().any(char::is_whitespace) {
+        return wrong("data_address must be a name or an IP address.");
+    }
+    if registration.data_port == 0 {
+        return wrong("data_port must not be 0.");
+    }
+    if registration.devices.len() > MAX_DEVICES
+        || registration
+            .devices
+            .iter()
+            .any(|device| !device.path.starts_with('/'))
+    {
+        return wrong("devices must be absolute paths, 256 at most.");
+    }
+    app.store
+        .put_target(id, &registration.name, &to_json(registration)?, now_ms())
+        .await?;
+    tracing::info!(id, name = registration.name, "target announced itself");
+    Ok(())
+}
+
+/// All targets.
+pub(crate) async fn list(app: &App, caller: &Caller) -> Result<TargetList, ApiError> {
+    caller.account()?;
+    let now = now_ms();
+    let targets = app
+        .store
+        .targets()
+        .await?
+        .into_iter()
+        .map(|row| {
+            Ok(TargetSummary {
+                connected: is_connected(&row, now),
+                last_visit_time: row.last_visit_time,
+                registration: registration(&row)?,
+                id: row.id,
+            })
+        })
+        .collect::<Result<Vec<_>, ApiError>>()?;
+    Ok(TargetList {
+        count: targets.len(),
+        targets,
+    })
+}
+
+/// Removes a target that no task needs; its certificate is worth nothing afterwards.
+pub(crate) async fn delete(app: &App, caller: &Caller, id: &str) -> Result<(), ApiError> {
+    caller.account()?;
+    match app.store.delete_target(id).await {
+        Ok(true) => {
+            tracing::info!(id, "target removed");
+            app.wakeups.wake(id);
+            Ok(())
+        }
+        Ok(false) => Err(ErrorCode::TargetUnknown.into()),
+        Err(StoreError::Changed { .. }) => Err(ErrorCode::TargetInUse.into()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// What a target offers.
+pub(crate) fn registration(row: &TargetRow) -> Result<TargetRegistration, ApiError> {
+    from_json(&row.registration, "target registration")
+}
+
+fn is_connected(row: &TargetRow, now: i64) -> bool {
+    now.saturating_sub(row.last_visit_time) < CONNECTED_MS
+}

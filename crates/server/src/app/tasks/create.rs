@@ -1,0 +1,229 @@
+//! Making a task (SMS, CreateTask): checked, planned, certified and bound to its target at once.
+
+use rehost_migration::disk_mapping::{
+    OfferedDevice, RequestedDisk, SourceDisk, TargetCapabilities, plan_volumes,
+};
+use rehost_migration::task::{Action, Event, Task as Rules};
+use rehost_sms_api::bodies::{PostTask, TargetServerByTask, UpdateTaskSpeedReq};
+use rehost_sms_api::errors::ErrorCode;
+use rehost_store::{SourceRow, StoreError, TargetRow, TaskRow};
+
+use super::record::{Body, Task, Volume};
+use super::{Scene, of_source};
+use crate::app::{App, certificates, checks, retry, sources, targets};
+use crate::clock::now_ms;
+use crate::errors::{ApiError, refuse, refuse_text};
+use crate::identity::Caller;
+use crate::secret;
+
+/// The one method that agents here have.
+const METHOD: &str = "MIGRATE_BLOCK";
+/// Mbit/s (SMS, CreateTask).
+const MAX_SPEED: u32 = 1000;
+
+/// Makes a task and answers its id.
+pub(crate) async fn create(app: &App, caller: &Caller, body: PostTask) -> Result<String, ApiError> {
+    caller.account()?;
+    check(&body)?;
+    let source_id = body
+        .source_server
+        .as_ref()
+        .and_then(|source| source.id.as_deref());
+    let source_id = source_id
+        .filter(|id| !id.is_empty())
+        .ok_or(ErrorCode::SourceId)?;
+    let wanted = body.target_server.as_ref().ok_or(ErrorCode::TargetInfo)?;
+    let target_id = wanted.vm_id.as_deref().filter(|id| !id.is_empty());
+    let target_id = target_id.ok_or(ErrorCode::TargetId)?;
+
+    let id = secret::new_id();
+    // Made once: certificates depend on the id alone.
+    let certificates = certificates::mint(&id).await?;
+    retry!({
+        let source = app
+            .store
+            .source(source_id)
+            .await?
+            .ok_or(ErrorCode::SourceUnknown)?;
+        let now = now_ms();
+        check_source(app, &source, now).await?;
+        let target = app
+            .store
+            .target(target_id)
+            .await?
+            .ok_or(ErrorCode::TargetMissing)?;
+        let plan = plan(app, &source, &target, wanted).await?;
+        let task = new_task(&id, &source, &target, &body, plan, now);
+        let mut scene = Scene::with_new_task(source, task, now);
+        if body.auto_start == Some(true) {
+            scene.happens(Event::Operator(Action::Start))?;
+        }
+        match scene
+            .commit_creation(app, &certificates, (target_id, target.generation))
+            .await
+        {
+            Err(ApiError::Store(StoreError::Exists { .. })) => Err(ErrorCode::SourceHasTask.into()),
+            done => done,
+        }
+    })?;
+    tracing::info!(id, source_id, target_id, "task created");
+    Ok(id)
+}
+
+fn check(body: &PostTask) -> Result<(), ApiError> {
+    check_name(body.name.as_deref())?;
+    if body.r#type.as_deref() != Some(METHOD) {
+        return Err(ErrorCode::TaskType.into());
+    }
+    check_speed(body.speed_limit)?;
+    check_address(body.migration_ip.as_deref())?;
+    if body.priority.is_some_and(|priority| priority > 2) {
+        return Err(refuse(ErrorCode::Parameters, "priority is 0, 1 or 2."));
+    }
+    Ok(())
+}
+
+/// Names of tasks: 1 to 64 letters (Chinese ones too), digits, underscores and hyphens.
+pub(super) fn check_name(name: Option<&str>) -> Result<(), ApiError> {
+    let name = name.unwrap_or_default();
+    let fits = (1..=64).contains(&name.chars().count())
+        && name
+            .chars()
+            .all(|letter| letter.is_alphanumeric() || "_-".contains(letter));
+    if fits {
+        Ok(())
+    } else {
+        Err(ErrorCode::TaskName.into())
+    }
+}
+
+/// Speed limits: 0 (none) to 1000 Mbit/s.
+pub(super) fn check_speed(speed: Option<u32>) -> Result<(), ApiError> {
+    if speed.is_some_and(|speed| speed > MAX_SPEED) {
+        return Err(refuse(
+            ErrorCode::Parameters,
+            "speed_limit is 0 to 1000 Mbit/s.",
+        ));
+    }
+    Ok(())
+}
+
+/// Addresses for the data: a name or an IP address, or nothing.
+pub(super) fn check_address(address: Option<&str>) -> Result<(), ApiError> {
+    let odd = |letter: char| !(letter.is_ascii_alphanumeric() || ".:-_".contains(letter));
+    if address.is_some_and(|address| address.len() > 255 || address.contains(odd)) {
+        return Err(refuse(ErrorCode::Parameters, "migration_ip is no address."));
+    }
+    Ok(())
+}
+
+/// SMS: the source server must exist, have no task, have passed its check, and be connected.
+async fn check_source(app: &App, source: &SourceRow, now: i64) -> Result<(), ApiError> {
+    if of_source(app, &source.id).await?.is_some() {
+        return Err(ErrorCode::SourceHasTask.into());
+    }
+    if source.state == rehost_migration::source::SourceState::Unavailable.as_str() {
+        return Err(ErrorCode::SourceUnavailable.into());
+    }
+    if !sources::is_connected(source, now) {
+        return Err(ErrorCode::SourceDisconnected.into());
+    }
+    Ok(())
+}
+
+/// Maps the source's disks to volumes of the target.
+async fn plan(
+    app: &App,
+    source: &SourceRow,
+    target: &TargetRow,
+    wanted: &TargetServerByTask,
+) -> Result<Vec<Volume>, ApiError> {
+    let inventory = sources::inventory(source)?;
+    let disks: Vec<_> = inventory
+        .disks
+        .iter()
+        .flatten()
+        .filter(|disk| disk.need_migration != Some(false) && checks::is_usable(disk))
+        .map(|disk| SourceDisk {
+            name: disk.name.clone().unwrap_or_default(),
+            size_bytes: disk.size.unwrap_or_default(),
+        })
+        .collect();
+    let mut taken = Vec::new();
+    for row in app.store.tasks_of_target(&target.id).await? {
+        taken.extend(
+            Task::open(row)?
+                .plan
+                .into_iter()
+                .filter_map(|volume| volume.device),
+        );
+    }
+    let offered = targets::registration(target)?;
+    let capabilities = TargetCapabilities {
+        makes_images: offered.makes_images,
+        devices: offered
+            .devices
+            .into_iter()
+            .map(|device| OfferedDevice {
+                in_use: taken.contains(&device.path),
+                path: device.path,
+                size_bytes: device.size_bytes,
+            })
+            .collect(),
+    };
+    let requested: Vec<_> = wanted
+        .disks
+        .iter()
+        .map(|disk| RequestedDisk {
+            name: disk.name.clone().unwrap_or_default(),
+            disk_id: disk.disk_id.clone().unwrap_or_default(),
+            relation_name: String::new(),
+            size_bytes: disk.size.unwrap_or_default(),
+        })
+        .collect();
+    let volumes = plan_volumes(&disks, &capabilities, &requested)
+        .map_err(|error| refuse_text(error.code(), error.to_string()))?;
+    Ok(volumes.into_iter().map(Volume::from).collect())
+}
+
+fn new_task(
+    id: &str,
+    source: &SourceRow,
+    target: &TargetRow,
+    body: &PostTask,
+    plan: Vec<Volume>,
+    now: i64,
+) -> Task {
+    let rules = Rules::new(body.syncing.unwrap_or(false));
+    Task {
+        row: TaskRow {
+            id: id.to_owned(),
+            source_id: source.id.clone(),
+            target_id: Some(target.id.clone()),
+            name: body.name.clone().unwrap_or_default(),
+            state: String::new(),
+            phase: String::new(),
+            continuous: 0,
+            launched: 0,
+            body: String::new(),
+            plan: String::new(),
+            subtasks: String::new(),
+            progress: String::new(),
+            error_json: None,
+            target_report: String::new(),
+            create_date: now,
+            start_date: None,
+            finish_date: None,
+            generation: 1,
+        },
+        rules,
+        body: Body {
+            created: body.clone(),
+            ..Body::default()
+        },
+        plan,
+        subtasks: Vec::new(),
+        figures: UpdateTaskSpeedReq::default(),
+        target_report: None,
+    }
+}

@@ -1,0 +1,234 @@
+//! A source server with its task, something that happens to them, and what follows.
+//!
+//! The rules of `migration` decide; here their decision is carried out on the rows, all at once:
+//! states, mailbox, times, and whoever has to be woken.
+
+use rehost_migration::subtask::SubtaskName;
+use rehost_migration::task::{Action, After, Event, Mailbox, TaskState, Transition};
+use rehost_sms_api::errors::ErrorCode;
+use rehost_store::{SourceRow, TaskRow, Write};
+use serde_json::{Value, json};
+
+use super::record::Task;
+use crate::app::mailbox::param_of;
+use crate::app::stored::to_json;
+use crate::app::{App, sources};
+use crate::errors::{ApiError, refuse_text};
+
+/// Longest `error_json` that is kept.
+const MAX_ERROR_BYTES: usize = 16 * 1024;
+
+/// A source server and its task, if it has one, on their way from one generation to the next.
+#[derive(Debug)]
+pub(crate) struct Scene {
+    pub(crate) source: SourceRow,
+    pub(crate) task: Option<Task>,
+    /// The task as it was read.
+    stored: Option<TaskRow>,
+    gone: bool,
+    failure: Option<String>,
+    now: i64,
+}
+
+impl Scene {
+    /// Reads the task of a source server.
+    pub(crate) async fn open(app: &App, source: SourceRow, now: i64) -> Result<Self, ApiError> {
+        let stored = app.store.task_of_source(&source.id).await?;
+        let task = stored.clone().map(Task::open).transpose()?;
+        Ok(Self {
+            source,
+            task,
+            stored,
+            gone: false,
+            failure: None,
+            now,
+        })
+    }
+
+    /// A source server whose task is about to be made.
+    pub(crate) fn with_new_task(source: SourceRow, task: Task, now: i64) -> Self {
+        Self {
+            source,
+            task: Some(task),
+            stored: None,
+            gone: false,
+            failure: None,
+            now,
+        }
+    }
+
+    /// Why the task fails, should the next event make it fail: `{"error_code", "error_msg", ...}`.
+    pub(crate) fn fails_with(&mut self, detail: Option<&Value>) {
+        let known = detail.filter(|detail| detail.get("error_code").is_some_and(Value::is_string));
+        let detail = match known {
+            Some(detail) if detail.to_string().len() <= MAX_ERROR_BYTES => detail.clone(),
+            _ => json!({ "error_code": "SMS.1801", "error_msg": "The task failed on the agent." }),
+        };
+        self.failure = Some(detail.to_string());
+    }
+
+    /// Asks the rules what follows from an event and changes the rows accordingly. Without a task
+    /// nothing happens.
+    pub(crate) fn happens(&mut self, event: Event) -> Result<(), ApiError> {
+        let Some(task) = &mut self.task else {
+            return Ok(());
+        };
+        let transition = task
+            .rules
+            .apply(event)
+            .map_err(|refusal| refuse_text(refusal.code(), refusal.to_string()))?;
+        if let After::Becomes(rules) = transition.task {
+            tracing::info!(
+                task = task.row.id, from = %task.rules.state, to = %rules.state, ?event,
+                "task changes"
+            );
+            let was_failed = task.rules.state.is_failed();
+            task.rules = rules;
+            note_times(task, self.now);
+            if was_failed && !rules.state.is_failed() {
+                task.row.error_json = None;
+            }
+        }
+        if matches!(event, Event::Operator(Action::Restart | Action::Sync))
+            && transition != Transition::NOTHING
+        {
+            forget_later_subtasks(task);
+        }
+        if task.rules.state.is_failed() {
+            let known = task.row.error_json.take();
+            task.row.error_json = self.failure.take().or(known).or_else(unexplained);
+        }
+        let param = to_json(&param_of(task))?;
+        self.gone = transition.task == After::Gone;
+        if let Some(change) = transition.source {
+            sources::set_words(&mut self.source, change.state, change.cycle, self.now);
+        }
+        self.deliver(transition.mailbox, param);
+        Ok(())
+    }
+
+    fn deliver(&mut self, mailbox: Mailbox, param: String) {
+        let source = &mut self.source;
+        match mailbox {
+            Mailbox::Keep => {}
+            Mailbox::Put(command) => {
+                source.command_name = Some(command.as_str().to_owned());
+                source.command_param = Some(param);
+                source.command_generation += 1;
+            }
+            Mailbox::Settle(command) => {
+                if source.command_name.as_deref() == Some(command.as_str()) {
+                    source.command_name = None;
+                    source.command_param = None;
+                }
+            }
+            Mailbox::Clear => {
+                source.command_name = None;
+                source.command_param = None;
+            }
+        }
+    }
+
+    /// Stores what changed since `before` was read, and wakes whoever waits for it.
+    pub(crate) async fn commit(&self, app: &App, before: &SourceRow) -> Result<(), ApiError> {
+        let task = self.task.as_ref().map(Task::close).transpose()?;
+        let mut changes = Vec::new();
+        if self.source != *before {
+            changes.push(Write::UpdateSource(&self.source));
+        }
+        let target = task.as_ref().and_then(|task| task.target_id.as_deref());
+        match (&task, &self.stored) {
+            (Some(_), Some(stored)) if self.gone => {
+                changes.push(Write::DeleteTask(stored));
+                changes.extend(target.map(|id| Write::TargetChanged(id, None)));
+            }
+            (Some(task), Some(stored)) if task != stored => {
+                changes.push(Write::UpdateTask(task));
+                if task.launched != stored.launched {
+                    changes.extend(target.map(|id| Write::TargetChanged(id, None)));
+                }
+            }
+            _ => {}
+        }
+        if changes.is_empty() {
+            return Ok(());
+        }
+        app.store.write(&changes).await?;
+        self.wake(app, target);
+        Ok(())
+    }
+
+    /// Removes the source server, and its task where the rules let it go.
+    pub(crate) async fn commit_removal(&self, app: &App) -> Result<(), ApiError> {
+        let mut changes = Vec::new();
+        let mut target = None;
+        if let Some(stored) = &self.stored {
+            if !self.gone {
+                return Err(ErrorCode::CannotDelete.into());
+            }
+            target = stored.target_id.as_deref();
+            changes.push(Write::DeleteTask(stored));
+            changes.extend(target.map(|id| Write::TargetChanged(id, None)));
+        }
+        changes.push(Write::DeleteSource(&self.source));
+        app.store.write(&changes).await?;
+        self.wake(app, target);
+        Ok(())
+    }
+
+    /// Stores a task that is new, bound to a target of the generation that its plan was made for.
+    pub(crate) async fn commit_creation(
+        &self,
+        app: &App,
+        certificates: &str,
+        target: (&str, i64),
+    ) -> Result<(), ApiError> {
+        let task = self.task.as_ref().map(Task::close).transpose()?;
+        let Some(task) = task else { return Ok(()) };
+        let changes = [
+            Write::InsertTask(&task, certificates),
+            Write::TargetChanged(target.0, Some(target.1)),
+            // Even if nothing of it is new: the plan was made for the disks that were read.
+            Write::UpdateSource(&self.source),
+        ];
+        app.store.write(&changes).await?;
+        self.wake(app, Some(target.0));
+        Ok(())
+    }
+
+    fn wake(&self, app: &App, target: Option<&str>) {
+        app.wakeups.wake(&self.source.id);
+        if let Some(id) = target {
+            app.wakeups.wake(id);
+        }
+    }
+}
+
+/// `start_date` is that of the first start, `finish_date` that of the last end.
+fn note_times(task: &mut Task, now: i64) {
+    match task.rules.state {
+        TaskState::Running | TaskState::Syncing => {
+            task.row.start_date.get_or_insert(now);
+            task.row.finish_date = None;
+        }
+        TaskState::MigrateSuccess | TaskState::MigrateFail | TaskState::SyncFail => {
+            task.row.finish_date = Some(now);
+        }
+        TaskState::Ready | TaskState::Aborting | TaskState::Abort => {}
+    }
+}
+
+/// After a restart, sync rounds and cut-over begin anew, and so do their subtasks.
+fn forget_later_subtasks(task: &mut Task) {
+    task.subtasks.retain(|subtask| {
+        let name = subtask
+            .name
+            .as_deref()
+            .and_then(|name| name.parse::<SubtaskName>().ok());
+        name.is_some_and(|name| name.user_op() == "REPLICATE")
+    });
+}
+
+fn unexplained() -> Option<String> {
+    Some(json!({ "error_code": "SMS.1801", "error_msg": "The agent gave no reason." }).to_string())
+}

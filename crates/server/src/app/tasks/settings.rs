@@ -1,0 +1,273 @@
+//! Settings and results that hang on a task: speed windows, options, consistency results.
+
+use rehost_sms_api::bodies::{
+    ConfigBody, ConfigurationRequestBody, ConsistencyResult, ConsistencyResultRecord,
+    SetConsistencyResultRequestBody, ShowConfigSettingResponse, ShowConsistencyResultResponse,
+    ShowsSpeedLimitsResponse, SpeedLimit, SpeedLimitlJson,
+};
+use rehost_sms_api::errors::ErrorCode;
+use rehost_store::{ConsistencyRow, OptionRow};
+
+use super::load;
+use crate::app::App;
+use crate::app::stored::{from_json, to_json};
+use crate::clock::now_ms;
+use crate::errors::{ApiError, refuse};
+use crate::identity::Caller;
+
+/// Speed windows of a task (SMS, UpdateSpeed).
+const MAX_WINDOWS: usize = 5;
+/// Mbit/s of a window.
+const MAX_SPEED: u32 = 1000;
+/// Options in one request (SMS, UploadSpecialConfigurationSetting).
+const MAX_OPTIONS: usize = 50;
+/// Length of the value of an option.
+const MAX_VALUE: usize = 1024;
+/// Directories of one consistency result.
+const MAX_DIRECTORIES: usize = 1000;
+
+/// The options that SMS knows. Values are for the agent to understand.
+const OPTIONS: [&str; 17] = [
+    "MIGRATE_EXCLUDE_DIR",
+    "SYNC_EXCLUDE_DIR",
+    "ONLY_SYNC_DIR",
+    "CONSISTENCY_DIR",
+    "CONSISTENCY_DIR_ILLEGAL",
+    "CONSISTENCY_RECHECK",
+    "CONSISTENCY_MODE",
+    "LINUX_BLOCK_COMPRESS_THREAD_NUM",
+    "LINUX_BLOCK_CACHE_SIZE",
+    "LINUX_CPU_LIMIT",
+    "LINUX_MEM_LIMIT",
+    "LINUX_IO_LIMIT",
+    "NUM_PROCESS_MIGRATE",
+    "NUM_PROCESS_SYNC",
+    "MIGRATE_DST_IP",
+    "DYNAMIC_PORT",
+    "INSTALL_PWD_AGENT",
+];
+
+/// The speed windows of a task.
+pub(crate) async fn speed_limits(
+    app: &App,
+    caller: &Caller,
+    id: &str,
+) -> Result<ShowsSpeedLimitsResponse, ApiError> {
+    load(app, caller, id).await?;
+    let speed_limit = match app.store.speed_limits(id).await? {
+        Some(windows) => from_json(&windows, "list of speed windows")?,
+        None => Vec::new(),
+    };
+    Ok(ShowsSpeedLimitsResponse { speed_limit })
+}
+
+/// Replaces the speed windows of a task.
+pub(crate) async fn set_speed_limits(
+    app: &App,
+    caller: &Caller,
+    id: &str,
+    body: &SpeedLimit,
+) -> Result<(), ApiError> {
+    caller.account()?;
+    load(app, caller, id).await?;
+    if body.speed_limit.len() > MAX_WINDOWS {
+        return Err(refuse(
+            ErrorCode::Parameters,
+            "There are 5 windows at most.",
+        ));
+    }
+    body.speed_limit.iter().try_for_each(check_window)?;
+    Ok(app
+        .store
+        .put_speed_limits(id, &to_json(&body.speed_limit)?)
+        .await?)
+}
+
+fn check_window(window: &SpeedLimitlJson) -> Result<(), ApiError> {
+    for time in [&window.start, &window.end] {
+        if !time.as_deref().is_some_and(is_time_of_day) {
+            return Err(ErrorCode::TimeFormat.into());
+        }
+    }
+    if window.speed.is_some_and(|speed| speed > MAX_SPEED) {
+        return Err(refuse(ErrorCode::Parameters, "speed is 0 to 1000 Mbit/s."));
+    }
+    if window
+        .over_speed_threshold
+        .is_some_and(|percent| !(0.0..=100.0).contains(&percent))
+    {
+        return Err(refuse(
+            ErrorCode::Parameters,
+            "over_speed_threshold is 0 to 100 percent.",
+        ));
+    }
+    Ok(())
+}
+
+/// `00:00` to `23:59`, and `24:00` as the end of the day.
+fn is_time_of_day(text: &str) -> bool {
+    let Some((hours, minutes)) = text.split_once(':') else {
+        return false;
+    };
+    let number = |text: &str| {
+        let digits =
+            (1..=2).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
+        if digits {
+            text.parse::<u8>().ok()
+        } else {
+            None
+        }
+    };
+    match (number(hours), number(minutes)) {
+        (Some(hours), Some(minutes)) => hours < 24 && minutes < 60 || hours == 24 && minutes == 0,
+        _ => false,
+    }
+}
+
+/// The options of a task, or one of them.
+pub(crate) async fn options(
+    app: &App,
+    caller: &Caller,
+    id: &str,
+    key: Option<&str>,
+) -> Result<ShowConfigSettingResponse, ApiError> {
+    let task = load(app, caller, id).await?;
+    let key = key.filter(|key| !key.is_empty());
+    let rows = app.store.options(id, key).await?;
+    Ok(ShowConfigSettingResponse {
+        task_id: Some(id.to_owned()),
+        migrate_type: task.body.created.r#type,
+        configurations: rows.into_iter().map(shown_option).collect(),
+    })
+}
+
+pub(super) fn shown_option(row: OptionRow) -> ConfigBody {
+    ConfigBody {
+        config_key: Some(row.config_key),
+        config_value: Some(row.config_value),
+        config_status: Some(row.config_status),
+    }
+}
+
+/// Adds or replaces options of a task.
+pub(crate) async fn set_options(
+    app: &App,
+    caller: &Caller,
+    id: &str,
+    body: ConfigurationRequestBody,
+) -> Result<(), ApiError> {
+    load(app, caller, id).await?;
+    if body.configurations.len() > MAX_OPTIONS {
+        return Err(refuse(
+            ErrorCode::ConfigSetting,
+            "There are 50 options at most.",
+        ));
+    }
+    let rows = body
+        .configurations
+        .into_iter()
+        .map(checked_option)
+        .collect::<Result<Vec<_>, _>>()?;
+    Ok(app.store.put_options(id, &rows).await?)
+}
+
+fn checked_option(option: ConfigBody) -> Result<OptionRow, ApiError> {
+    let config_key = option.config_key.unwrap_or_default();
+    if !OPTIONS.contains(&config_key.as_str()) {
+        return Err(refuse(ErrorCode::ConfigSetting, "config_key is not known."));
+    }
+    let row = OptionRow {
+        config_value: option.config_value.unwrap_or_default(),
+        config_status: option.config_status.unwrap_or_default(),
+        config_key,
+    };
+    let length = row
+        .config_value
+        .chars()
+        .count()
+        .max(row.config_status.chars().count());
+    if length > MAX_VALUE {
+        let detail = format!("{} is too long.", row.config_key);
+        return Err(refuse(ErrorCode::ConfigSetting, detail));
+    }
+    Ok(row)
+}
+
+/// The results of the consistency checks of a task, newest first.
+pub(crate) async fn consistency(
+    app: &App,
+    caller: &Caller,
+    id: &str,
+) -> Result<ShowConsistencyResultResponse, ApiError> {
+    load(app, caller, id).await?;
+    let rows = app.store.consistency_results(id).await?;
+    let result_list = rows
+        .into_iter()
+        .map(shown_result)
+        .collect::<Result<_, ApiError>>()?;
+    Ok(ShowConsistencyResultResponse {
+        result_list,
+        task_id: Some(id.to_owned()),
+    })
+}
+
+fn shown_result(row: ConsistencyRow) -> Result<ConsistencyResultRecord, ApiError> {
+    let found: Vec<ConsistencyResult> = from_json(&row.result, "consistency result")?;
+    let differs = |entry: &ConsistencyResult| {
+        [
+            entry.num_different_files,
+            entry.num_target_miss_files,
+            entry.num_target_more_files,
+        ]
+        .into_iter()
+        .any(|number| number.unwrap_or(0) > 0)
+    };
+    let result = if found.iter().any(differs) {
+        "INCONSISTENT"
+    } else {
+        "CONSISTENT"
+    };
+    Ok(ConsistencyResultRecord {
+        finished_time: Some(row.finished_time),
+        check_result: Some(result.to_owned()),
+        consistency_result: found,
+    })
+}
+
+/// Adds the result of a consistency check.
+pub(crate) async fn add_consistency(
+    app: &App,
+    caller: &Caller,
+    id: &str,
+    body: SetConsistencyResultRequestBody,
+) -> Result<(), ApiError> {
+    load(app, caller, id).await?;
+    if body.consistency_result.len() > MAX_DIRECTORIES {
+        return Err(refuse(
+            ErrorCode::Parameters,
+            "There are 1000 directories at most.",
+        ));
+    }
+    let row = ConsistencyRow {
+        finished_time: now_ms(),
+        result: to_json(&body.consistency_result)?,
+    };
+    Ok(app.store.insert_consistency_result(id, &row).await?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_time_of_day;
+
+    #[test]
+    fn times_of_the_day_are_hours_and_minutes() {
+        for right in ["00:00", "9:5", "23:59", "24:00"] {
+            assert!(is_time_of_day(right), "{right}");
+        }
+        for wrong in [
+            "", "12", "24:01", "12:60", "+1:00", "012:00", "12:00:00", "ab:cd",
+        ] {
+            assert!(!is_time_of_day(wrong), "{wrong}");
+        }
+    }
+}

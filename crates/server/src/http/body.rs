@@ -1,0 +1,94 @@
+//! Bodies of requests: JSON within a limit of size and time, and clear words if it is not that.
+
+use std::time::Duration;
+
+use axum::extract::{FromRequest, Request};
+use http::header::CONTENT_TYPE;
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use rehost_sms_api::errors::ErrorCode;
+use serde::de::DeserializeOwned;
+
+use crate::errors::{ApiError, refuse};
+
+/// More than any body of the contract needs: an inventory of 50 disks is a few hundred KiB.
+pub(crate) const MAX_BODY_BYTES: usize = 2 * 1024 * 1024;
+/// A client that needs longer for this much is gone or hostile.
+const BODY_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Reads a whole body into memory.
+pub(crate) async fn read(body: axum::body::Body) -> Result<axum::body::Bytes, ApiError> {
+    let whole = Limited::new(body, MAX_BODY_BYTES).collect();
+    match tokio::time::timeout(BODY_TIMEOUT, whole).await {
+        Ok(Ok(collected)) => Ok(collected.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(refuse(
+            ErrorCode::BodyTooLong,
+            format!("The limit is {MAX_BODY_BYTES} bytes."),
+        )),
+        Ok(Err(_)) | Err(_) => Err(refuse(ErrorCode::IncompleteBody, "It broke off.")),
+    }
+}
+
+/// A JSON body that must be there.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct JsonBody<T>(pub(crate) T);
+
+/// A JSON body that may be empty, which counts as `{}`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct OptionalJsonBody<T>(pub(crate) T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for JsonBody<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
+        check_content_type(&request)?;
+        let bytes = read(request.into_body()).await?;
+        if bytes.trim_ascii().is_empty() {
+            return Err(ErrorCode::EmptyBody.into());
+        }
+        parse(&bytes).map(Self)
+    }
+}
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for OptionalJsonBody<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
+        let checked = check_content_type(&request);
+        let bytes = read(request.into_body()).await?;
+        if bytes.trim_ascii().is_empty() {
+            return parse(b"{}").map(Self);
+        }
+        checked?;
+        parse(&bytes).map(Self)
+    }
+}
+
+/// Clients differ in case, in parameters (`;charset=utf-8`) and in whether they send one at all.
+fn check_content_type(request: &Request) -> Result<(), ApiError> {
+    let Some(value) = request.headers().get(CONTENT_TYPE) else {
+        return Ok(());
+    };
+    let essence = value
+        .to_str()
+        .unwrap_or_default()
+        .split(';')
+        .next()
+        .unwrap_or_default()
+        .trim();
+    if essence.eq_ignore_ascii_case("application/json") {
+        Ok(())
+    } else {
+        Err(ErrorCode::ContentType.into())
+    }
+}
+
+fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
+    serde_json::from_slice(bytes).map_err(|error| {
+        let code = if error.is_data() {
+            ErrorCode::MalformedJson
+        } else {
+            ErrorCode::NotJson
+        };
+        refuse(code, format!("It says: {error}."))
+    })
+}

@@ -1,0 +1,154 @@
+//! Source servers.
+
+use axum::Json;
+use axum::extract::State;
+use rehost_sms_api::bodies::{
+    CommandBody, DeleteIds, EmptyResult, ListErrorServersResponse, ListServersQuery,
+    ListServersResponse, PostSourceServerBody, PutCopyStateReq, PutDiskInfoReq,
+    PutSourceServerBody, RegisterServerResponse, ShowCommandResponse, ShowOverviewResponse,
+    ShowServerResponse,
+};
+use serde::Deserialize;
+
+use super::body::{JsonBody, OptionalJsonBody};
+use super::path::PathId;
+use super::query::QueryOf;
+use crate::app::{App, mailbox, sources};
+use crate::errors::ApiError;
+use crate::identity::Caller;
+
+/// `POST /v3/sources`
+pub(super) async fn register(
+    State(app): State<App>,
+    caller: Caller,
+    JsonBody(body): JsonBody<PostSourceServerBody>,
+) -> Result<Json<RegisterServerResponse>, ApiError> {
+    let id = sources::register(&app, &caller, body).await?;
+    Ok(Json(RegisterServerResponse { id: Some(id) }))
+}
+
+/// `GET /v3/sources`
+pub(super) async fn list(
+    State(app): State<App>,
+    caller: Caller,
+    QueryOf(query): QueryOf<ListServersQuery>,
+) -> Result<Json<ListServersResponse>, ApiError> {
+    sources::list(&app, &caller, query).await.map(Json)
+}
+
+/// `GET /v3/sources/overview`
+pub(super) async fn overview(
+    State(app): State<App>,
+    caller: Caller,
+) -> Result<Json<ShowOverviewResponse>, ApiError> {
+    sources::overview(&app, &caller).await.map(Json)
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct ErrorsQuery {
+    limit: Option<u32>,
+    offset: Option<u32>,
+}
+
+/// `GET /v3/errors`
+pub(super) async fn errors(
+    State(app): State<App>,
+    caller: Caller,
+    QueryOf(query): QueryOf<ErrorsQuery>,
+) -> Result<Json<ListErrorServersResponse>, ApiError> {
+    sources::errors(&app, &caller, query.limit, query.offset)
+        .await
+        .map(Json)
+}
+
+/// `GET /v3/sources/{id}`
+pub(super) async fn show(
+    State(app): State<App>,
+    caller: Caller,
+    PathId(id): PathId,
+) -> Result<Json<ShowServerResponse>, ApiError> {
+    sources::show(&app, &caller, &id).await.map(Json)
+}
+
+/// `PUT /v3/sources/{id}`
+pub(super) async fn update(
+    State(app): State<App>,
+    caller: Caller,
+    PathId(id): PathId,
+    JsonBody(body): JsonBody<PutSourceServerBody>,
+) -> Result<Json<EmptyResult>, ApiError> {
+    sources::update(&app, &caller, &id, &body).await?;
+    Ok(Json(EmptyResult {}))
+}
+
+/// `DELETE /v3/sources/{id}`
+pub(super) async fn delete(
+    State(app): State<App>,
+    caller: Caller,
+    PathId(id): PathId,
+) -> Result<Json<EmptyResult>, ApiError> {
+    sources::delete(&app, &caller, &[id]).await?;
+    Ok(Json(EmptyResult {}))
+}
+
+/// `POST /v3/sources/delete`
+pub(super) async fn delete_batch(
+    State(app): State<App>,
+    caller: Caller,
+    JsonBody(body): JsonBody<DeleteIds>,
+) -> Result<Json<EmptyResult>, ApiError> {
+    sources::delete(&app, &caller, &body.ids).await?;
+    Ok(Json(EmptyResult {}))
+}
+
+/// `PUT /v3/sources/{id}/changestate`
+pub(super) async fn change_state(
+    State(app): State<App>,
+    caller: Caller,
+    PathId(id): PathId,
+    JsonBody(body): JsonBody<PutCopyStateReq>,
+) -> Result<Json<EmptyResult>, ApiError> {
+    sources::change_state(&app, &caller, &id, &body).await?;
+    Ok(Json(EmptyResult {}))
+}
+
+/// `PUT /v3/sources/{id}/diskinfo`
+pub(super) async fn update_disks(
+    State(app): State<App>,
+    caller: Caller,
+    PathId(id): PathId,
+    JsonBody(body): JsonBody<PutDiskInfoReq>,
+) -> Result<Json<EmptyResult>, ApiError> {
+    sources::update_disks(&app, &caller, &id, body).await?;
+    Ok(Json(EmptyResult {}))
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct CommandQuery {
+    wait_seconds: Option<u64>,
+}
+
+/// `GET /v3/sources/{id}/command`; with `wait_seconds` a long poll
+pub(super) async fn command(
+    State(app): State<App>,
+    caller: Caller,
+    PathId(id): PathId,
+    QueryOf(query): QueryOf<CommandQuery>,
+) -> Result<Json<ShowCommandResponse>, ApiError> {
+    mailbox::command(&app, &caller, &id, query.wait_seconds)
+        .await
+        .map(Json)
+}
+
+/// `POST /v3/sources/{id}/command_result`
+pub(super) async fn command_result(
+    State(app): State<App>,
+    caller: Caller,
+    PathId(id): PathId,
+    OptionalJsonBody(body): OptionalJsonBody<CommandBody>,
+) -> Result<Json<EmptyResult>, ApiError> {
+    mailbox::command_result(&app, &caller, &id, &body).await?;
+    Ok(Json(EmptyResult {}))
+}

@@ -1,0 +1,42 @@
+//! Login tokens: random texts, known to the database by their hash, valid for a day.
+
+use rehost_sms_api::errors::GatewayReason;
+use rehost_store::{Store, TokenRow};
+
+use crate::clock::{iam_time, now_ms};
+use crate::errors::ApiError;
+use crate::secret;
+
+/// Life of a token (IAM: 24 hours).
+pub(super) const LIFE_MS: i64 = 24 * 60 * 60 * 1000;
+/// Longest text that is worth hashing (SMS: `X-Auth-Token` has 1 to 16384 characters).
+const MAX_CHARACTERS: usize = 16384;
+
+/// A token that is good now.
+#[derive(Clone, Debug)]
+pub(crate) struct ValidToken {
+    /// What is stored of it.
+    pub(crate) row: TokenRow,
+}
+
+/// Finds a token by its text.
+pub(crate) async fn validate_token(store: &Store, text: &str) -> Result<ValidToken, ApiError> {
+    if text.is_empty() || text.len() > MAX_CHARACTERS {
+        return Err(GatewayReason::BadToken.into());
+    }
+    let row = store
+        .token(&secret::hash(text))
+        .await?
+        .ok_or(GatewayReason::BadToken)?;
+    if row.expires_at <= now_ms() {
+        let expires_at = iam_time(row.expires_at);
+        return Err(GatewayReason::TokenExpired { expires_at }.into());
+    }
+    Ok(ValidToken { row })
+}
+
+/// Makes a token void. One that is not known is void already.
+pub(crate) async fn revoke_token(store: &Store, text: &str) -> Result<(), ApiError> {
+    store.delete_token(&secret::hash(text)).await?;
+    Ok(())
+}

@@ -1,0 +1,148 @@
+//! Accepting connections: TLS, limits, and an end that loses no answer.
+//!
+//! A handshake runs in the connection's own task, so nobody can hold up the next one; connections,
+//! handshakes and headers are bounded in number and time.
+
+use std::io::ErrorKind;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use rehost_certificates::fingerprint_sha256;
+use rustls::ServerConfig;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
+use tower::ServiceExt as _;
+
+use crate::identity::PeerFingerprint;
+
+/// More than any TLS peer needs; whoever does not finish by then never does.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+/// From the first to the last byte of the head of a request.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long running requests may take to end after a shutdown was asked for.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
+/// Waiting when the system has no file descriptors left, instead of spinning.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
+
+/// Serves `router` until `stop` becomes true, then lets running requests end.
+pub(crate) async fn run(
+    listener: TcpListener,
+    tls: Option<Arc<ServerConfig>>,
+    router: Router,
+    max_connections: usize,
+    mut stop: watch::Receiver<bool>,
+) {
+    let acceptor = tls.map(TlsAcceptor::from);
+    let places = Arc::new(Semaphore::new(max_connections));
+    let mut connections = JoinSet::new();
+    loop {
+        // Ended ones are collected as we go, or the set would grow for ever.
+        while connections.try_join_next().is_some() {}
+        let accepted = tokio::select! {
+            accepted = accept(&listener, &places) => accepted,
+            () = stopped(&mut stop) => break,
+        };
+        let Some((stream, place)) = accepted else {
+            continue;
+        };
+        let (acceptor, router, stop) = (acceptor.clone(), router.clone(), stop.clone());
+        connections.spawn(async move {
+            let _place = place;
+            serve_stream(stream, acceptor, router, stop).await;
+        });
+    }
+    drop(listener);
+    let drained = async { while connections.join_next().await.is_some() {} };
+    if tokio::time::timeout(DRAIN_TIMEOUT, drained).await.is_err() {
+        tracing::warn!(
+            open = connections.len(),
+            "closing connections that did not end in time"
+        );
+        connections.shutdown().await;
+    }
+}
+
+/// Completes when the control plane is to stop.
+async fn stopped(stop: &mut watch::Receiver<bool>) {
+    // An error means that whoever could stop us is gone, which is a reason to stop, too.
+    let _ = stop.wait_for(|stop| *stop).await;
+}
+
+/// The next connection, as soon as there is a place for it.
+async fn accept(
+    listener: &TcpListener,
+    places: &Arc<Semaphore>,
+) -> Option<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
+    let place = Arc::clone(places).acquire_owned().await.ok()?;
+    match listener.accept().await {
+        Ok((stream, _)) => Some((stream, place)),
+        Err(error) => {
+            // A peer that is gone again is its own affair; anything else is ours, and passes.
+            if error.kind() != ErrorKind::ConnectionAborted {
+                tracing::warn!(%error, "accept failed");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+            None
+        }
+    }
+}
+
+async fn serve_stream(
+    stream: TcpStream,
+    acceptor: Option<TlsAcceptor>,
+    router: Router,
+    stop: watch::Receiver<bool>,
+) {
+    // Answers are small and awaited; an error only costs latency.
+    let _ = stream.set_nodelay(true);
+    let Some(acceptor) = acceptor else {
+        return serve_http(stream, None, router, stop).await;
+    };
+    match tokio::time::timeout(HANDSHAKE_TIMEOUT, acceptor.accept(stream)).await {
+        Ok(Ok(stream)) => {
+            let (_, session) = stream.get_ref();
+            let leaf = session.peer_certificates().and_then(<[_]>::first);
+            let peer = leaf.map(|leaf| PeerFingerprint(fingerprint_sha256(leaf)));
+            serve_http(stream, peer, router, stop).await;
+        }
+        Ok(Err(error)) => tracing::debug!(%error, "TLS handshake failed"),
+        Err(_) => tracing::debug!("TLS handshake took too long"),
+    }
+}
+
+async fn serve_http(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    peer: Option<PeerFingerprint>,
+    router: Router,
+    mut stop: watch::Receiver<bool>,
+) {
+    let service = hyper::service::service_fn(move |mut request: http::Request<_>| {
+        if let Some(peer) = &peer {
+            request.extensions_mut().insert(peer.clone());
+        }
+        router.clone().oneshot(request.map(Body::new))
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADER_TIMEOUT)
+        .serve_connection(TokioIo::new(stream), service);
+    let mut connection = pin!(connection);
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = stopped(&mut stop) => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, "connection ended");
+    }
+}

@@ -1,0 +1,45 @@
+//! What an operator can choose about a control plane.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use rehost_migration::changestate::Revision;
+
+use crate::tls::TlsMode;
+
+/// How a control plane shall run.
+#[derive(Clone, Debug)]
+pub struct ServeOptions {
+    /// Where everything durable is; made if it is not there.
+    pub data_dir: PathBuf,
+    /// Address and port to listen on; port 0 takes any that is free.
+    pub listen: SocketAddr,
+    /// Names and IP addresses, separated by commas, under which others reach the control plane. They
+    /// go into its certificate, and the first one into join tokens. Default: the address it listens
+    /// on, or the machine's own where that is unspecified.
+    pub advertise: Option<String>,
+    /// TLS.
+    pub tls: TlsMode,
+    /// Revision of the contract for `changestate`.
+    pub revision: Revision,
+    /// Name of the one project, which SMS clients call a region. Takes effect on the first start.
+    pub project: String,
+    /// How many connections are served at once; more have to wait.
+    pub max_connections: usize,
+}
+
+impl ServeOptions {
+    /// Everything by default, but where data is and where to listen.
+    #[must_use]
+    pub fn new(data_dir: PathBuf, listen: SocketAddr) -> Self {
+        Self {
+            data_dir,
+            listen,
+            advertise: None,
+            tls: TlsMode::default(),
+            revision: Revision::default(),
+            project: "rehost".to_owned(),
+            max_connections: 4096,
+        }
+    }
+}

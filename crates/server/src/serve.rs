@@ -1,0 +1,130 @@
+//! Starting and ending a control plane.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use rehost_store::Store;
+use rustls::ServerConfig;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+use crate::app::{App, Parts};
+use crate::first_start::{self, DataDirectory, Reached};
+use crate::identity::Lockout;
+use crate::options::ServeOptions;
+use crate::wakeups::Wakeups;
+use crate::{http, listener, tls};
+
+/// A control plane that listens and is ready to run.
+#[derive(Debug)]
+pub struct Server {
+    app: App,
+    listener: TcpListener,
+    address: SocketAddr,
+    tls: Option<Arc<ServerConfig>>,
+    max_connections: usize,
+}
+
+impl Server {
+    /// Prepares the data directory, opens the database, and begins to listen. On the first start it
+    /// makes the CA and the administrator.
+    ///
+    /// # Errors
+    /// Whatever keeps the control plane from starting, in words for the operator.
+    pub async fn bind(options: ServeOptions) -> anyhow::Result<Self> {
+        let data = DataDirectory::prepare(&options.data_dir)?;
+        let ca = data.authority()?;
+        let store = Store::open_sqlite(&data.database()).await?;
+        store.drop_unfinished_proofs().await?;
+        let (domain, project) = first_start::names(&store, &options.project).await?;
+
+        let listener = TcpListener::bind(options.listen)
+            .await
+            .with_context(|| format!("listen on {}", options.listen))?;
+        let address = listener.local_addr().context("find out the port")?;
+        let names = tls::names(address, options.advertise.as_deref());
+        let tls = tls::prepare(&options.tls, &ca, data.ca_file(), &names)?;
+        let endpoint = tls::endpoint(&names, address.port(), tls.is_some());
+        let (config, trust) = tls.map(|tls| (tls.config, tls.trust)).unzip();
+
+        let ca_file = trust.as_ref().map(|trust| trust.file.as_path());
+        let reached = Reached {
+            endpoint: &endpoint,
+            ca_file,
+        };
+        first_start::ensure_administrator(&data, &store, (&domain, &project), reached).await?;
+        tracing::info!(endpoint, listen = %address, "the control plane listens");
+        let app = App(Arc::new(Parts {
+            store,
+            ca,
+            trust,
+            endpoint,
+            domain,
+            project,
+            revision: options.revision,
+            wakeups: Wakeups::default(),
+            key_lockout: Lockout::default(),
+            user_lockout: Lockout::default(),
+        }));
+        let max_connections = options.max_connections;
+        Ok(Self {
+            app,
+            listener,
+            address,
+            tls: config,
+            max_connections,
+        })
+    }
+
+    /// The address that is listened on, with the real port.
+    #[must_use]
+    pub fn local_addr(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The base URL that tokens carry.
+    #[must_use]
+    pub fn endpoint(&self) -> &str {
+        &self.app.endpoint
+    }
+
+    /// Serves until `shutdown` completes; running requests may end, waiting ones are answered at
+    /// once.
+    ///
+    /// # Errors
+    /// None at present; the type leaves room for a listener that breaks.
+    pub async fn run(self, shutdown: impl Future<Output = ()>) -> anyhow::Result<()> {
+        let Self {
+            app,
+            listener,
+            tls,
+            max_connections,
+            ..
+        } = self;
+        let (stop, stopped) = watch::channel(false);
+        let router = http::router(app.clone());
+        let serving = listener::run(listener, tls, router, max_connections, stopped);
+        let ending = async {
+            shutdown.await;
+            tracing::info!("stopping");
+            app.wakeups.stop();
+            stop.send_replace(true);
+        };
+        tokio::join!(serving, ending);
+        app.store.close().await;
+        Ok(())
+    }
+}
+
+/// Runs a control plane until `shutdown` completes.
+///
+/// # Errors
+/// Whatever keeps the control plane from starting, in words for the operator.
+pub async fn serve(
+    options: ServeOptions,
+    shutdown: impl Future<Output = ()>,
+) -> anyhow::Result<()> {
+    Server::bind(options).await?.run(shutdown).await
+}
