@@ -39,7 +39,7 @@ fn main() -> ExitCode {
     let result = match Arguments::parse().command {
         Command::Demo(options) => demo::run(&options),
         Command::Test(options) => test::run(&options),
-        Command::Bench(options) => bench::run(&options),
+        Command::Bench(options) => bench::run_benchmark(&options),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

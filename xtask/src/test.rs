@@ -22,8 +22,8 @@ const TEST_TOOLS: &[Need] = &[
         "qemu-img is the judge of the qcow2 images that are made",
     ),
     (
-        "gnutls-bin",
-        "certtool is the judge of the certificates that are made",
+        "mount",
+        "losetup and mount give the privileged tests real block devices",
     ),
 ];
 

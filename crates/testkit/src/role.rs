@@ -89,6 +89,12 @@ impl Role {
         })
     }
 
+    /// Id of the process.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Whether the process is there.
     ///
     /// # Errors
