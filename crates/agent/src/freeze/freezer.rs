@@ -279,7 +279,11 @@ impl Held {
             other => other.err(),
         };
         // All of them are thawed, whatever happens to one.
-        self.roots.iter().rev().filter_map(thaw).fold(None, |_, error| Some(error))
+        self.roots
+            .iter()
+            .rev()
+            .filter_map(thaw)
+            .fold(None, |_, error| Some(error))
     }
 }
 

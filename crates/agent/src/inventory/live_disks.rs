@@ -170,9 +170,7 @@ fn is_disk(device: &BlockDevice) -> bool {
         let rest = device.kernel_name.strip_prefix(*prefix);
         rest.is_some_and(|rest| rest.starts_with(|first: char| first.is_ascii_digit()))
     };
-    device.kind == "disk"
-        && device.size_bytes > 0
-        && !in_memory.iter().any(is_numbered)
+    device.kind == "disk" && device.size_bytes > 0 && !in_memory.iter().any(is_numbered)
 }
 
 #[cfg(test)]

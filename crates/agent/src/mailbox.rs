@@ -1,0 +1,295 @@
+//! The agent's side of the control plane's mailbox: registers the server, asks for commands, says
+//! what became of them, and keeps the registered disks fresh.
+//!
+//! Asking is also the sign of life by which the control plane shows a source as connected. When the
+//! control plane is away, this loop only gets slower; a running copy does not notice.
+
+use std::error::Error;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rehost_sms_api::bodies::{CommandBody, ShowCommandResponse};
+use rehost_sms_api::client::ClientError;
+
+use crate::backoff::{Backoff, Stop};
+use crate::inventory::Inventory;
+use crate::state::TaskPhase;
+use crate::task::{Runner, Shared};
+
+/// How long the control plane may hold a question for commands, in seconds.
+const POLL_SECONDS: u32 = 25;
+/// A control plane that answers "nothing" at once does not know long polls; it is asked this often.
+const POLL_INTERVAL: Duration = Duration::from_secs(10);
+/// Below this an answer came at once.
+const AT_ONCE: Duration = Duration::from_secs(1);
+/// SMS: an agent refreshes its disks every two hours.
+const REFRESH_INTERVAL: Duration = Duration::from_secs(2 * 60 * 60);
+/// Pauses while the control plane does not answer.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
+
+/// The loop and what it needs.
+pub(crate) struct Mailbox {
+    pub shared: Arc<Shared>,
+    pub runner: Arc<Runner>,
+    /// Disks that were named by hand; empty for all of this machine.
+    pub disks: Vec<PathBuf>,
+    /// Name to register under.
+    pub name: String,
+    pub stop: Stop,
+}
+
+/// What is to be done about a command.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Order {
+    /// Nothing is wanted.
+    Nothing,
+    Start {
+        task_id: String,
+    },
+    Rest {
+        task_id: String,
+    },
+    /// It is not known or makes no sense.
+    Refuse {
+        why: String,
+    },
+}
+
+impl Mailbox {
+    /// Runs until a stop is asked for.
+    pub(crate) fn run(&self) {
+        let mut backoff = Backoff::new(PAUSES.0, PAUSES.1);
+        let mut refreshed_at = None;
+        while !self.stop.is_requested() {
+            match self.turn(&mut refreshed_at) {
+                Ok(pause) => {
+                    backoff.reset();
+                    self.stop.wait(pause);
+                }
+                Err(error) => {
+                    let pause = backoff.pause();
+                    self.log(|| {
+                        let error: &dyn Error = error.as_ref();
+                        tracing::warn!(
+                            error,
+                            ?pause,
+                            "the control plane cannot be asked for commands"
+                        );
+                    });
+                    self.stop.wait(pause);
+                }
+            }
+        }
+    }
+
+    /// Registers if need be, asks for one command and carries it out. Returns how long to wait
+    /// before the next turn.
+    fn turn(&self, refreshed_at: &mut Option<Instant>) -> anyhow::Result<Duration> {
+        let state = self.shared.store.get();
+        // The server is registered anew at each start, unless a task is at work: its disks are
+        // spoken for then and must not change.
+        let source_id = match state.source_id {
+            Some(source_id) if refreshed_at.is_some() || state.task.is_some() => source_id,
+            known => self.register(known.as_deref())?,
+        };
+        let refresh_due = refreshed_at.is_none_or(|at| at.elapsed() >= REFRESH_INTERVAL);
+        let frozen_soon = state
+            .task
+            .is_some_and(|task| task.phase == TaskPhase::CuttingOver);
+        if refreshed_at.is_none() {
+            *refreshed_at = Some(Instant::now());
+        } else if refresh_due && !frozen_soon {
+            self.refresh(&source_id)?;
+            *refreshed_at = Some(Instant::now());
+        }
+        let asked_at = Instant::now();
+        let command = match self
+            .shared
+            .client
+            .show_command(&source_id, Some(POLL_SECONDS))
+        {
+            Err(error) if is_gone(&error) => {
+                self.forget(&source_id);
+                return Ok(Duration::ZERO);
+            }
+            other => other?,
+        };
+        let order = order(&command);
+        if order == Order::Nothing {
+            let at_once = asked_at.elapsed() < AT_ONCE;
+            return Ok(if at_once {
+                POLL_INTERVAL
+            } else {
+                Duration::ZERO
+            });
+        }
+        let result = self.carry_out(order);
+        self.answer(&source_id, &command, result)?;
+        Ok(Duration::ZERO)
+    }
+
+    fn register(&self, known_id: Option<&str>) -> anyhow::Result<String> {
+        let inventory = Inventory::take(&self.disks)?;
+        let body = inventory.register_body(known_id, &self.name);
+        let answer = match self.shared.client.register_server(&body) {
+            Err(error) if known_id.is_some() && is_gone(&error) => self
+                .shared
+                .client
+                .register_server(&inventory.register_body(None, &self.name))?,
+            other => other?,
+        };
+        let id = answer
+            .id
+            .ok_or_else(|| anyhow::anyhow!("the registration was not given an id"))?;
+        self.shared.set_disks(inventory.disks);
+        self.shared
+            .store
+            .update_or_warn(|state| state.source_id = Some(id.clone()));
+        self.log(|| tracing::info!(source_id = id, "registered as a source server"));
+        Ok(id)
+    }
+
+    fn refresh(&self, source_id: &str) -> anyhow::Result<()> {
+        let inventory = Inventory::take(&self.disks)?;
+        self.shared
+            .client
+            .update_disk_info(source_id, &inventory.disk_info_body())?;
+        self.shared.set_disks(inventory.disks);
+        Ok(())
+    }
+
+    /// The control plane does not know this source server any more.
+    fn forget(&self, source_id: &str) {
+        self.log(|| tracing::warn!(source_id, "the registration is gone; registering anew"));
+        self.shared
+            .store
+            .update_or_warn(|state| state.source_id = None);
+    }
+
+    fn carry_out(&self, order: Order) -> Result<(), String> {
+        self.log(|| tracing::info!(?order, "command"));
+        match order {
+            Order::Nothing => Ok(()),
+            Order::Start { task_id } => {
+                self.runner.start(&task_id).map_err(|busy| busy.to_string())
+            }
+            Order::Rest { task_id } => {
+                self.runner.rest(&task_id);
+                Ok(())
+            }
+            Order::Refuse { why } => Err(why),
+        }
+    }
+
+    /// Says what became of a command. If that fails, the control plane gives the command again,
+    /// and carrying it out twice does no harm.
+    fn answer(
+        &self,
+        source_id: &str,
+        command: &ShowCommandResponse,
+        result: Result<(), String>,
+    ) -> Result<(), ClientError> {
+        let (word, message) = match result {
+            Ok(()) => ("success", String::new()),
+            Err(why) => ("fail", why),
+        };
+        let task_id = command
+            .command_param
+            .as_ref()
+            .and_then(|param| param.task_id.as_ref());
+        let body = CommandBody {
+            command_name: command.command_name.clone(),
+            result: Some(word.into()),
+            result_detail: Some(serde_json::json!({ "msg": message, "task_id": task_id })),
+        };
+        self.shared.client.update_command_result(source_id, &body)
+    }
+
+    fn log(&self, write: impl FnOnce()) {
+        let _permit = self.shared.quiet_time.permit();
+        write();
+    }
+}
+
+/// SMS, ShowCommand: what the words mean.
+fn order(command: &ShowCommandResponse) -> Order {
+    let word = command
+        .command_name
+        .as_deref()
+        .unwrap_or_default()
+        .to_ascii_uppercase();
+    let task_id = command
+        .command_param
+        .as_ref()
+        .and_then(|param| param.task_id.clone());
+    match (word.as_str(), task_id) {
+        ("" | "TASK_NOT_STARTED" | "TASK_HAS_STOPPED" | "TASK_HAS_FINISHED", _) => Order::Nothing,
+        ("START" | "SYNC", Some(task_id)) => Order::Start { task_id },
+        ("STOP" | "DELETE", Some(task_id)) => Order::Rest { task_id },
+        ("START" | "SYNC" | "STOP" | "DELETE", None) => Order::Refuse {
+            why: format!("{word} without a task"),
+        },
+        _ => Order::Refuse {
+            why: format!("this agent does not know {word}"),
+        },
+    }
+}
+
+/// Whether the control plane has no such source server (any more).
+fn is_gone(error: &ClientError) -> bool {
+    match error {
+        ClientError::Api { status: 404, .. } => true,
+        ClientError::Api { code, .. } => code == "SMS.0507" || code == "SMS.7602",
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn command(json: &str) -> Order {
+        order(&serde_json::from_str(json).unwrap())
+    }
+
+    #[test]
+    fn commands_are_understood() {
+        let task_id = || "t".to_owned();
+        for (word, order) in [
+            ("START", Order::Start { task_id: task_id() }),
+            ("sync", Order::Start { task_id: task_id() }),
+            ("STOP", Order::Rest { task_id: task_id() }),
+            ("DELETE", Order::Rest { task_id: task_id() }),
+            ("TASK_HAS_FINISHED", Order::Nothing),
+            ("TASK_NOT_STARTED", Order::Nothing),
+        ] {
+            let json = format!(r#"{{"command_name":"{word}","command_param":{{"task_id":"t"}}}}"#);
+            assert_eq!(command(&json), order, "{word}");
+        }
+        assert_eq!(command("{}"), Order::Nothing);
+        assert!(matches!(
+            command(r#"{"command_name":"START"}"#),
+            Order::Refuse { .. }
+        ));
+        assert!(matches!(
+            command(r#"{"command_name":"UPLOAD_LOG"}"#),
+            Order::Refuse { .. }
+        ));
+    }
+
+    #[test]
+    fn a_registration_that_is_gone_is_told_from_one_that_is_refused() {
+        let refused = |status, code: &str| ClientError::Api {
+            call: String::new(),
+            status,
+            code: code.into(),
+            message: String::new(),
+            request_id: None,
+        };
+        assert!(is_gone(&refused(404, "SMS.7602")));
+        assert!(is_gone(&refused(400, "SMS.0507")));
+        assert!(!is_gone(&refused(400, "SMS.9001")));
+        assert!(!is_gone(&refused(401, "APIGW.0301")));
+    }
+}

@@ -1,0 +1,39 @@
+//! What an agent is started with.
+
+use std::path::PathBuf;
+
+/// What an agent is started with.
+#[derive(Clone, Debug)]
+pub struct AgentOptions {
+    /// Directory for identity, state and ledgers; made if it is not there.
+    pub state_dir: PathBuf,
+    /// How the agent is known to the control plane.
+    pub access: AgentAccess,
+    /// Disks to be offered for migration: image files or block devices. Empty offers all disks of
+    /// this machine.
+    pub disks: Vec<PathBuf>,
+    /// Name to show to people; the host name unless given.
+    pub name: Option<String>,
+    /// Streams of the data path, 1 to 64. `NUM_PROCESS_MIGRATE` of a task's settings overrides it.
+    pub streams: u32,
+}
+
+/// How an agent is known to the control plane.
+#[derive(Clone, Debug)]
+pub enum AgentAccess {
+    /// By an identity of its own, which it gets by joining.
+    Joined {
+        /// One-time token of a join as a source; needed at the first start only.
+        token: Option<String>,
+    },
+    /// By an access key, as SMS's own agent is.
+    AccessKey {
+        /// Base URL of the control plane.
+        endpoint: String,
+        /// CA certificate of the control plane, PEM.
+        ca_file: PathBuf,
+        /// JSON with `access_key`, `secret_key` and, if wanted, `project_id`; `first-login.json` of
+        /// the control plane will do. Keys are taken from a file so that no process list shows them.
+        key_file: PathBuf,
+    },
+}

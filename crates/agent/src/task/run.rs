@@ -1,0 +1,331 @@
+//! The life of a task, in a thread of its own.
+//!
+//! ```text
+//!   wait for the target --> certificates, disks --> replicate --> finished
+//!          ^                                          |   |
+//!          +------------- link lost, wait ------------+   +--> failed
+//! ```
+//!
+//! A rest (paused, deleted, the agent ends) is possible everywhere, and everything can be begun
+//! again: what has arrived is not sent again.
+
+use std::error::Error;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use rehost_replication::source::{Control, Outcome, Peer, ReplicationJob, SourceError, run};
+use rehost_sms_api::bodies::{PutCopyStateReq, UpdateTaskSpeedReq};
+use rehost_sms_api::client::ClientError;
+use rehost_sms_api::rehost::{DataPath, SourceAssignment, WantedPhase};
+
+use super::outcome::{difference, owed_end};
+use super::prepare::{clamp_streams, open_volumes, task_tls, wanted_streams};
+use super::runner::Shared;
+use super::translate::Translator;
+use super::watch::{Known, Watch};
+use crate::backoff::{Backoff, Stop};
+use crate::freeze::{GuardCommand, GuardedFreezer};
+use crate::state::OwedEnd;
+
+/// Pause between two sync rounds. Each reads the disks as a whole, so the source gets time in
+/// between; a cut-over does not wait for it.
+const SYNC_INTERVAL: Duration = Duration::from_secs(30);
+/// Pauses while the control plane cannot be asked.
+const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
+/// How long to wait for a newer assignment after the link was lost: the receiver may have moved.
+const ASSIGNMENT_PATIENCE: Duration = Duration::from_secs(5);
+/// How long to wait after the receiver asked for patience, such as for room on its disk.
+const WAIT_PAUSE: Duration = Duration::from_secs(15);
+/// An answer is waited for as long as it takes; waits end with the watch.
+const FOREVER: Duration = Duration::from_secs(u32::MAX as u64);
+
+/// How the life of a task in this process ended.
+#[derive(Debug)]
+pub(crate) enum End {
+    /// This process ends; the next one goes on.
+    Interrupted,
+    /// The control plane wants it to rest.
+    Rested,
+    /// There is no such task any more.
+    Gone,
+    /// It is over, well or not; this is to be told.
+    Over(Box<OwedEnd>),
+}
+
+/// A task in this process.
+#[derive(Debug)]
+pub(crate) struct TaskRun {
+    pub task_id: String,
+    pub shared: Arc<Shared>,
+    pub control: Control,
+    pub watch: Arc<Watch>,
+    /// Only asks this task to rest, not the whole agent.
+    pub stop: Stop,
+}
+
+impl TaskRun {
+    pub(crate) fn new(task_id: &str, shared: Arc<Shared>) -> Self {
+        let control = Control::new();
+        let watch = Arc::new(Watch::new(task_id, control.clone()));
+        Self {
+            task_id: task_id.into(),
+            shared,
+            control,
+            watch,
+            stop: Stop::default(),
+        }
+    }
+
+    /// Asks the task to rest, whatever it is doing.
+    pub(crate) fn request_stop(&self) {
+        self.stop.request();
+        self.control.request_stop();
+        self.watch.end();
+    }
+
+    /// Lives until the task is over or has to rest.
+    pub(crate) fn live(&self) -> End {
+        let watching = {
+            let (watch, shared) = (self.watch.clone(), self.shared.clone());
+            move || watch.run(&shared.client, &shared.quiet_time)
+        };
+        // It may hang in a call for a while when the task ends; nobody waits for it.
+        std::thread::spawn(watching);
+        let lived = catch_unwind(AssertUnwindSafe(|| self.replicate()));
+        self.watch.end();
+        match lived {
+            Ok(end) => end,
+            Err(_) => self.failed(
+                None,
+                &anyhow::anyhow!("the agent has an error; see its log"),
+            ),
+        }
+    }
+
+    fn replicate(&self) -> End {
+        let assignment = match self.wait_for(|_| true) {
+            Ok(assignment) => assignment,
+            Err(end) => return end,
+        };
+        let translator = Translator::new(
+            &self.task_id,
+            assignment.syncing,
+            self.shared.outbox.clone(),
+            self.shared.store.clone(),
+        );
+        match self.try_replicate(&assignment, &translator) {
+            Ok(end) => end,
+            Err(error) => self.failed(Some(&translator), &error),
+        }
+    }
+
+    fn try_replicate(
+        &self,
+        assignment: &SourceAssignment,
+        translator: &Translator,
+    ) -> anyhow::Result<End> {
+        let shared = &self.shared;
+        let disks = shared.disks();
+        let (volumes, paths) = open_volumes(&assignment.volumes, &disks)?;
+        let mut freezer = GuardedFreezer::new(
+            paths,
+            GuardCommand::of_this_executable().context("find this executable")?,
+        )
+        .with_quiet_time(shared.quiet_time.clone());
+        let asked = self.ask(|| {
+            let streams = wanted_streams(&shared.client, &self.task_id)?;
+            Ok((task_tls(&shared.client, &self.task_id)?, streams))
+        })?;
+        let Some((tls, wanted)) = asked else {
+            return Ok(End::Interrupted);
+        };
+        translator.certified();
+
+        let mut job = ReplicationJob {
+            task_id: self.task_id.clone(),
+            volumes,
+            state_dir: shared.store.task_dir(&self.task_id),
+            peer: Peer {
+                address: String::new(),
+                port: 0,
+                server_name: String::new(),
+            },
+            tls,
+            streams: clamp_streams(wanted.unwrap_or(shared.streams)),
+            syncing: assignment.syncing,
+            sync_interval: SYNC_INTERVAL,
+        };
+        loop {
+            job.peer = match self.wait_for_target(translator) {
+                Ok(path) => peer(path),
+                Err(end) => return Ok(end),
+            };
+            tracing::info!(task_id = self.task_id, peer = %job.peer, "replicating");
+            match run(&job, &self.control, &mut freezer, translator) {
+                Ok(Outcome::Finished(finished)) => {
+                    let owed = owed_end(&finished, &job.state_dir)?;
+                    let (progress, copy_state) = match difference(&finished.proof) {
+                        Some(why) => translator.failed(&why),
+                        None => translator.finished(),
+                    };
+                    return Ok(End::Over(Box::new(OwedEnd {
+                        progress,
+                        copy_state,
+                        ..owed
+                    })));
+                }
+                Ok(Outcome::Stopped) => return Ok(self.why_stopped()),
+                Err(error) => self.overcome(error, translator)?,
+            }
+        }
+    }
+
+    /// Waits out what passes by itself.
+    ///
+    /// # Errors
+    /// Everything else.
+    fn overcome(&self, error: SourceError, translator: &Translator) -> anyhow::Result<()> {
+        let text = chain(&error);
+        if error.is_link() {
+            tracing::warn!(error = text, "the receiver cannot be reached; trying on");
+            translator.trace(&text);
+            let (_, answers) = self.watch.known();
+            self.watch.hurry();
+            self.watch.wait_for_answer(answers, ASSIGNMENT_PATIENCE);
+            Ok(())
+        } else if error.is_wait() {
+            tracing::warn!(
+                error = text,
+                "the receiver asks for patience; trying again later"
+            );
+            translator.trace(&text);
+            self.stop.wait(WAIT_PAUSE);
+            Ok(())
+        } else {
+            Err(error.into())
+        }
+    }
+
+    /// Waits until the task is to be worked on and its assignment is good enough.
+    fn wait_for(
+        &self,
+        is_enough: impl Fn(&SourceAssignment) -> bool,
+    ) -> Result<Box<SourceAssignment>, End> {
+        loop {
+            if self.stop.is_requested() {
+                return Err(End::Interrupted);
+            }
+            let (known, answers) = self.watch.known();
+            match known {
+                Known::TaskGone => return Err(End::Gone),
+                Known::Assignment(assignment) if assignment.phase == WantedPhase::Rest => {
+                    return Err(End::Rested);
+                }
+                Known::Assignment(assignment) if is_enough(&assignment) => return Ok(assignment),
+                Known::Assignment(_) | Known::Nothing => {}
+            }
+            self.watch.wait_for_answer(answers, FOREVER);
+        }
+    }
+
+    /// Waits until the target is ready, and shows people why it is not.
+    fn wait_for_target(&self, translator: &Translator) -> Result<DataPath, End> {
+        let assignment = self.wait_for(|assignment| {
+            if assignment.data_path.is_none() && !assignment.target_message.is_empty() {
+                translator.trace(&format!(
+                    "waiting for the target: {}",
+                    assignment.target_message
+                ));
+            }
+            assignment.data_path.is_some()
+        })?;
+        // What is enough has a data path.
+        assignment.data_path.ok_or(End::Rested)
+    }
+
+    fn why_stopped(&self) -> End {
+        match self.watch.known().0 {
+            _ if self.stop.is_requested() => End::Interrupted,
+            Known::TaskGone => End::Gone,
+            Known::Assignment(_) | Known::Nothing => End::Rested,
+        }
+    }
+
+    /// Asks the control plane, again and again while it does not answer; `None` if the task has to
+    /// rest before it does.
+    ///
+    /// # Errors
+    /// If it answers, and refuses.
+    fn ask<T>(&self, question: impl Fn() -> anyhow::Result<T>) -> anyhow::Result<Option<T>> {
+        let mut backoff = Backoff::new(PAUSES.0, PAUSES.1);
+        loop {
+            match question() {
+                Ok(answer) => return Ok(Some(answer)),
+                Err(error) if is_passing(&error) => {
+                    let pause = backoff.pause();
+                    let error: &dyn Error = error.as_ref();
+                    tracing::warn!(error, ?pause, "the control plane does not answer");
+                    if self.stop.wait(pause) {
+                        return Ok(None);
+                    }
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    fn failed(&self, translator: Option<&Translator>, error: &anyhow::Error) -> End {
+        let text = chain(error.as_ref());
+        tracing::error!(task_id = self.task_id, error = text, "the task failed");
+        let (progress, copy_state) =
+            translator.map_or_else(unknown_failure, |translator| translator.failed(&text));
+        let task_id = self.task_id.clone();
+        End::Over(Box::new(OwedEnd {
+            task_id,
+            progress,
+            copy_state,
+            ..OwedEnd::default()
+        }))
+    }
+}
+
+/// The end of a task that failed before anything of it was known.
+fn unknown_failure() -> (Vec<UpdateTaskSpeedReq>, PutCopyStateReq) {
+    let (state, cycle) = ("error".into(), "replicating".into());
+    (
+        Vec::new(),
+        PutCopyStateReq {
+            copystate: Some(state),
+            migrationcycle: Some(cycle),
+        },
+    )
+}
+
+fn is_passing(error: &anyhow::Error) -> bool {
+    let cause = error
+        .chain()
+        .find_map(|cause| cause.downcast_ref::<ClientError>());
+    cause.is_some_and(ClientError::is_temporary)
+}
+
+fn peer(path: DataPath) -> Peer {
+    Peer {
+        address: path.address,
+        port: path.port,
+        server_name: path.server_name,
+    }
+}
+
+/// An error with its causes, in one line for people.
+fn chain(error: &(dyn Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}

@@ -1,0 +1,406 @@
+//! From what the replication says to what the control plane is told.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use rehost_migration::subtask::SubtaskName;
+use rehost_replication::source::{Event, Observer, Phase, Progress};
+use rehost_sms_api::bodies::{PutCopyStateReq, UpdateTaskSpeedReq};
+
+use crate::reports::{Outbox, Report, Slot};
+use crate::state::{StateStore, TaskPhase};
+
+/// SMS, UpdateTaskSpeed: `migrate_speed` is at most this, in Mbit/s.
+const MAX_SPEED_MBIT: f64 = 10_000.0;
+/// SMS, UpdateTaskSpeed: `process_trace` is at most this long.
+const MAX_TRACE_CHARS: usize = 2048;
+
+/// Watches the replication of one task and puts reports into the outbox.
+#[derive(Debug)]
+pub(crate) struct Translator {
+    task_id: String,
+    syncing: bool,
+    outbox: Arc<Outbox>,
+    store: Arc<StateStore>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    /// Newest report of each subtask; its percentage never goes back (SMS).
+    reported: BTreeMap<usize, UpdateTaskSpeedReq>,
+    current: SubtaskName,
+    cycle: &'static str,
+}
+
+impl Translator {
+    /// For a task that asks for continuous synchronisation (`syncing`) or not.
+    pub(crate) fn new(
+        task_id: &str,
+        syncing: bool,
+        outbox: Arc<Outbox>,
+        store: Arc<StateStore>,
+    ) -> Self {
+        let state = State {
+            reported: BTreeMap::new(),
+            current: SubtaskName::SslConfig,
+            cycle: "replicating",
+        };
+        Self {
+            task_id: task_id.into(),
+            syncing,
+            outbox,
+            store,
+            state: Mutex::new(state),
+        }
+    }
+
+    /// The certificates are here.
+    pub(crate) fn certified(&self) {
+        self.percent(SubtaskName::SslConfig, 100, None);
+    }
+
+    /// Tells people what the task waits for, beside its progress.
+    pub(crate) fn trace(&self, text: &str) {
+        let current = self.lock().current;
+        self.tell(current, |body| body.process_trace = Some(shortened(text)));
+    }
+
+    /// The last report of every subtask, for the end of the task, which failed with this.
+    pub(crate) fn failed(&self, text: &str) -> (Vec<UpdateTaskSpeedReq>, PutCopyStateReq) {
+        self.trace(text);
+        let state = self.lock();
+        (
+            state.reported.values().cloned().collect(),
+            copy_state("error", state.cycle),
+        )
+    }
+
+    /// The last report of every subtask, for the end of the task: all of them are done.
+    pub(crate) fn finished(&self) -> (Vec<UpdateTaskSpeedReq>, PutCopyStateReq) {
+        for name in SubtaskName::of_block_migration(self.syncing) {
+            self.percent(*name, 100, None);
+        }
+        let state = self.lock();
+        (
+            state.reported.values().cloned().collect(),
+            copy_state("finished", "cutovered"),
+        )
+    }
+
+    fn phase_began(&self, phase: Phase) {
+        use SubtaskName as Subtask;
+        let (current, task_phase, state, cycle) = match phase {
+            Phase::FullCopy => (
+                Subtask::MigrateLinuxBlock,
+                TaskPhase::Replicating,
+                "replicate",
+                "replicating",
+            ),
+            Phase::Sync { .. } => (
+                Subtask::SyncLinuxBlock,
+                TaskPhase::Syncing,
+                "syncing",
+                "syncing",
+            ),
+            Phase::FinalRound => (
+                Subtask::ConfigureLinuxBlock,
+                TaskPhase::CuttingOver,
+                "cutovering",
+                "cutovering",
+            ),
+            Phase::Verifying => (
+                Subtask::CheckConsistency,
+                TaskPhase::CuttingOver,
+                "cutovering",
+                "cutovering",
+            ),
+        };
+        let steps = SubtaskName::of_block_migration(self.syncing);
+        for done in steps.iter().take_while(|step| **step != current) {
+            self.percent(*done, 100, None);
+        }
+        {
+            let mut state = self.lock();
+            state.current = current;
+            state.cycle = cycle;
+        }
+        self.percent(current, 0, None);
+        self.outbox
+            .put(Slot::CopyState, Report::CopyState(copy_state(state, cycle)));
+        self.store.update_or_warn(|state| {
+            if let Some(task) = state.task.as_mut().filter(|task| task.id == self.task_id) {
+                task.phase = task_phase;
+            }
+        });
+    }
+
+    /// A subtask has got so far; 100 is said when the next one begins, not by a rounding.
+    fn percent(&self, subtask: SubtaskName, percent: u32, progress: Option<&Progress>) {
+        self.tell(subtask, |body| {
+            body.progress = body.progress.max(Some(percent));
+            body.process_trace = None;
+            if let Some(progress) = progress {
+                body.replicatesize = Some(progress.done_bytes);
+                body.totalsize = Some(progress.total_bytes);
+                let mbit_per_second = progress.bytes_per_second * 8.0 / 1e6;
+                body.migrate_speed = Some(mbit_per_second.clamp(0.0, MAX_SPEED_MBIT).round());
+                body.remain_time = remaining_seconds(progress);
+            }
+        });
+    }
+
+    fn tell(&self, subtask: SubtaskName, change: impl FnOnce(&mut UpdateTaskSpeedReq)) {
+        let steps = SubtaskName::of_block_migration(self.syncing);
+        // The final round of a task without continuous synchronisation has no sync subtask.
+        let Some(step) = steps.iter().position(|name| *name == subtask) else {
+            return;
+        };
+        let body = {
+            let mut state = self.lock();
+            let body = state
+                .reported
+                .entry(step)
+                .or_insert_with(|| UpdateTaskSpeedReq {
+                    subtask_name: Some(subtask.as_str().into()),
+                    progress: Some(0),
+                    replicatesize: Some(0),
+                    totalsize: Some(0),
+                    ..UpdateTaskSpeedReq::default()
+                });
+            change(body);
+            let agent_time = jiff::ZonedDateTime::now()
+                .strftime("%Y-%m-%d %H:%M:%S")
+                .to_string();
+            UpdateTaskSpeedReq {
+                agent_time: Some(agent_time),
+                process_trace: Some(body.process_trace.clone().unwrap_or_default()),
+                ..body.clone()
+            }
+        };
+        let slot = Slot::Progress {
+            task_id: self.task_id.clone(),
+            step,
+        };
+        self.outbox.put(slot, Report::Progress(Box::new(body)));
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Observer for Translator {
+    fn event(&self, event: &Event) {
+        match event {
+            Event::SessionOpened { number } => {
+                tracing::info!(session = number, "connected to the receiver");
+                self.percent(SubtaskName::SslConfig, 100, None);
+                self.percent(SubtaskName::FormatDiskLinuxBlock, 100, None);
+                self.trace("");
+            }
+            Event::LinkLost { reason } => {
+                tracing::warn!(reason, "the link to the receiver broke; opening it again");
+                self.trace(&format!("the link to the receiver broke: {reason}"));
+            }
+            Event::PhaseBegan(phase) => {
+                tracing::info!(?phase, "begins");
+                self.phase_began(*phase);
+            }
+            Event::Progress(progress) => {
+                let subtask = self.lock().current;
+                self.percent(subtask, percentage(progress), Some(progress));
+            }
+            Event::RoundDone {
+                round,
+                wire_bytes,
+                seconds,
+            } => {
+                tracing::info!(round, wire_bytes, seconds, "a round is through");
+            }
+            Event::Thawed { downtime_seconds } => {
+                tracing::info!(downtime_seconds, "the source works again");
+            }
+        }
+    }
+}
+
+/// Whole percents, 99 at most: that a phase is through is known when the next one begins.
+fn percentage(progress: &Progress) -> u32 {
+    let hundred = u128::from(progress.done_bytes) * 100;
+    let percent = hundred
+        .checked_div(progress.total_bytes.into())
+        .unwrap_or(0);
+    u32::try_from(percent).unwrap_or(u32::MAX).min(99)
+}
+
+fn remaining_seconds(progress: &Progress) -> Option<u64> {
+    let speed = std::time::Duration::try_from_secs_f64(progress.bytes_per_second)
+        .ok()?
+        .as_secs();
+    progress
+        .total_bytes
+        .saturating_sub(progress.done_bytes)
+        .checked_div(speed)
+}
+
+fn copy_state(state: &str, cycle: &str) -> PutCopyStateReq {
+    PutCopyStateReq {
+        copystate: Some(state.into()),
+        migrationcycle: Some(cycle.into()),
+    }
+}
+
+fn shortened(text: &str) -> String {
+    text.chars().take(MAX_TRACE_CHARS).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::quiet::QuietTime;
+
+    struct Told {
+        translator: Translator,
+        outbox: Arc<Outbox>,
+        _state: tempfile::TempDir,
+    }
+
+    fn translator(syncing: bool) -> Told {
+        let state = tempfile::tempdir().unwrap();
+        let store = Arc::new(StateStore::open(state.path(), QuietTime::default()).unwrap());
+        let outbox = Arc::new(Outbox::default());
+        let translator = Translator::new("t", syncing, outbox.clone(), store);
+        Told {
+            translator,
+            outbox,
+            _state: state,
+        }
+    }
+
+    impl Told {
+        fn events(&self, events: &[Event]) {
+            events.iter().for_each(|event| self.translator.event(event));
+        }
+
+        /// `NAME-percent` of every subtask, then the state of the source server.
+        fn told(&self) -> Vec<String> {
+            let text = |report| match report {
+                Report::Progress(body) => {
+                    format!("{}-{}", body.subtask_name.unwrap(), body.progress.unwrap())
+                }
+                Report::CopyState(body) => {
+                    format!(
+                        "{}/{}",
+                        body.copystate.unwrap(),
+                        body.migrationcycle.unwrap()
+                    )
+                }
+            };
+            self.outbox
+                .waiting()
+                .into_iter()
+                .map(|waiting| text(waiting.report))
+                .collect()
+        }
+    }
+
+    fn progress(phase: Phase, done_bytes: u64) -> Event {
+        Event::Progress(Progress {
+            phase,
+            done_bytes,
+            total_bytes: 1000,
+            wire_bytes: 0,
+            bytes_per_second: 1e6,
+        })
+    }
+
+    #[test]
+    fn a_copy_is_told_by_its_subtasks_and_never_goes_back() {
+        let told = translator(false);
+        told.translator.certified();
+        let copy = Phase::FullCopy;
+        told.events(&[
+            Event::SessionOpened { number: 1 },
+            Event::PhaseBegan(copy),
+            progress(copy, 500),
+            Event::LinkLost {
+                reason: "cut".into(),
+            },
+            Event::SessionOpened { number: 2 },
+            Event::PhaseBegan(copy),
+            progress(copy, 100),
+        ]);
+        assert_eq!(
+            told.told(),
+            [
+                "SSL_CONFIG-100",
+                "FORMAT_DISK_LINUX_BLOCK-100",
+                "MIGRATE_LINUX_BLOCK-50",
+                "replicate/replicating"
+            ]
+        );
+        told.events(&[progress(copy, 1000)]);
+        assert_eq!(told.told()[2], "MIGRATE_LINUX_BLOCK-99");
+        told.events(&[
+            Event::PhaseBegan(Phase::FinalRound),
+            Event::PhaseBegan(Phase::Verifying),
+        ]);
+        assert_eq!(
+            told.told()[2..],
+            [
+                "MIGRATE_LINUX_BLOCK-100",
+                "CONFIGURE_LINUX_BLOCK-100",
+                "CHECK_CONSISTENCY-0",
+                "cutovering/cutovering"
+            ]
+        );
+        let (last, state) = told.translator.finished();
+        assert!(last.iter().all(|body| body.progress == Some(100)) && last.len() == 5);
+        assert_eq!(state.copystate.as_deref(), Some("finished"));
+    }
+
+    #[test]
+    fn a_failure_is_told_in_the_cycle_in_which_it_happened() {
+        let told = translator(true);
+        told.events(&[
+            Event::PhaseBegan(Phase::FullCopy),
+            Event::PhaseBegan(Phase::Sync { round: 2 }),
+        ]);
+        assert_eq!(
+            told.told()[2..],
+            [
+                "MIGRATE_LINUX_BLOCK-100",
+                "SYNC_LINUX_BLOCK-0",
+                "syncing/syncing"
+            ]
+        );
+        let (last, state) = told.translator.failed(&"x".repeat(5000));
+        let trace = last.last().unwrap().process_trace.as_ref().unwrap();
+        assert_eq!(trace.chars().count(), MAX_TRACE_CHARS);
+        assert_eq!(state, copy_state("error", "syncing"));
+    }
+
+    #[test]
+    fn figures_are_within_the_bounds_of_the_contract() {
+        let odd = Progress {
+            phase: Phase::FullCopy,
+            done_bytes: 5,
+            total_bytes: 0,
+            wire_bytes: 0,
+            bytes_per_second: f64::INFINITY,
+        };
+        assert_eq!(percentage(&odd), 0);
+        assert_eq!(remaining_seconds(&odd), None);
+        let told = translator(false);
+        told.events(&[Event::PhaseBegan(Phase::FullCopy), Event::Progress(odd)]);
+        let (last, _) = told.translator.failed("");
+        assert_eq!(last.last().unwrap().migrate_speed, Some(MAX_SPEED_MBIT));
+        let usual = Progress {
+            total_bytes: 10_000_000,
+            bytes_per_second: 1e6,
+            ..odd
+        };
+        assert_eq!(remaining_seconds(&usual), Some(9));
+    }
+}
