@@ -1,2 +1,31 @@
-//! (being written)
-fn main() {}
+//! The executable: control plane, receiver, agent and the operator's commands, one subcommand each.
+//!
+//! `main` parses, sets up logging and cryptography, calls one command, and turns its outcome into
+//! an exit code: 0 for success, 1 for failure (a migration that failed and disks that are not equal
+//! are failures), 2 for a command line that makes no sense and for disks that cannot be compared.
+
+mod cli;
+mod commands;
+mod demo;
+mod logging;
+mod operator;
+mod output;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+fn main() -> ExitCode {
+    let cli = cli::Cli::parse();
+    logging::start(
+        cli.log_format,
+        cli.log.as_deref(),
+        cli.command.default_log_filter(),
+    );
+    // Fails only if there is a provider already, and then there is one.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    commands::run(cli.command).unwrap_or_else(|error| {
+        output::error(&error);
+        ExitCode::FAILURE
+    })
+}

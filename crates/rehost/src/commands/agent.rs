@@ -1,0 +1,82 @@
+//! `rehost agent`: the source side.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::Args;
+use rehost_agent::{AgentAccess, AgentOptions};
+
+use super::joining::JoinOptions;
+use super::role::run_until_interrupted;
+
+/// Options of `rehost agent`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  rehost agent --state-dir /var/lib/rehost-agent --join-file web1.token
+      all disks of this machine, as root
+  rehost agent --state-dir ./state --join-file web1.token --disk ./system.img --disk ./data.img
+      image files instead of disks, as anybody
+
+The agent opens every connection; nothing connects to it. It only reads disks. It may be killed at
+any time: started again it goes on where it was.")]
+pub(crate) struct Options {
+    #[command(flatten)]
+    join: JoinOptions,
+    /// A disk or an image file to offer. Given once or more, only these are offered; otherwise all
+    /// disks of this machine.
+    #[arg(long = "disk", value_name = "PATH")]
+    disks: Vec<PathBuf>,
+    /// How many streams the data path has; the task's setting NUM_PROCESS_MIGRATE overrides it.
+    #[arg(long, value_name = "N", default_value = "4", value_parser = clap::value_parser!(u32).range(1..=64))]
+    streams: u32,
+    #[command(flatten)]
+    key: KeyOptions,
+}
+
+/// How an agent is known that does not join, but calls with an access key as SMS's own agent does.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "With an access key instead of joining")]
+struct KeyOptions {
+    /// JSON file with `access_key` and `secret_key`, such as first-login.json.
+    #[arg(long, value_name = "FILE", requires_all = ["endpoint", "ca_file"])]
+    #[arg(conflicts_with_all = ["join", "join_file"])]
+    key_file: Option<PathBuf>,
+    /// Base URL of the control plane, such as https://10.0.0.5:8443.
+    #[arg(long, value_name = "URL", requires = "key_file")]
+    endpoint: Option<String>,
+    /// CA certificate of the control plane, PEM.
+    #[arg(long, value_name = "FILE", requires = "key_file")]
+    ca_file: Option<PathBuf>,
+}
+
+/// Runs until it is asked to end.
+///
+/// # Errors
+/// If joining fails, or if the state directory cannot be used.
+pub(crate) fn run(options: Options) -> Result<ExitCode> {
+    let KeyOptions {
+        key_file,
+        endpoint,
+        ca_file,
+    } = options.key;
+    let access = match (key_file, endpoint, ca_file) {
+        (Some(key_file), Some(endpoint), Some(ca_file)) => AgentAccess::AccessKey {
+            endpoint,
+            ca_file,
+            key_file,
+        },
+        _ => AgentAccess::Joined {
+            token: options.join.token()?,
+        },
+    };
+    let agent = AgentOptions {
+        access,
+        state_dir: options.join.state_dir,
+        name: Some(options.join.name),
+        disks: options.disks,
+        streams: options.streams,
+    };
+    run_until_interrupted(move |stop| rehost_agent::run(&agent, stop))
+}

@@ -1,0 +1,62 @@
+//! `rehost receive`: the target side.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Result, ensure};
+use clap::Args;
+use rehost_receiver::ReceiverOptions;
+
+use super::joining::JoinOptions;
+use super::role::run_until_interrupted;
+
+/// Options of `rehost receive`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  rehost receive --state-dir /var/lib/rehost-receiver --join-file hall2.token \\
+      --listen 0.0.0.0:8444 --advertise hall2.example.com --images /srv/images
+      makes image files
+  rehost receive ... --device /dev/vdb --device /dev/vdc
+      offers block devices, which a task may then overwrite
+
+Sources connect to the port of --listen. Each connection must show the certificate that was minted
+for its task. The receiver may be killed at any time: started again it goes on where it was.")]
+pub(crate) struct Options {
+    #[command(flatten)]
+    join: JoinOptions,
+    /// Address and port of the data path.
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "0.0.0.0:8444")]
+    listen: SocketAddr,
+    /// Name or IP address at which sources reach this machine.
+    #[arg(long, value_name = "NAME_OR_IP")]
+    advertise: String,
+    /// Where image files are made.
+    #[arg(long, value_name = "DIR")]
+    images: Option<PathBuf>,
+    /// A block device that a task may overwrite.
+    #[arg(long = "device", value_name = "PATH")]
+    devices: Vec<PathBuf>,
+}
+
+/// Runs until it is asked to end.
+///
+/// # Errors
+/// If joining fails, or if state directory, images or port cannot be used.
+pub(crate) fn run(options: Options) -> Result<ExitCode> {
+    ensure!(
+        options.images.is_some() || !options.devices.is_empty(),
+        "nothing to receive into: give --images DIR, or --device PATH"
+    );
+    let receiver = ReceiverOptions {
+        join_token: options.join.token()?,
+        state_dir: options.join.state_dir,
+        name: options.join.name,
+        listen: options.listen,
+        advertise: options.advertise,
+        images: options.images,
+        devices: options.devices,
+    };
+    run_until_interrupted(move |stop| rehost_receiver::run(&receiver, stop))
+}

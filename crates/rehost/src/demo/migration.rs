@@ -1,0 +1,138 @@
+//! The migration of the demo, driven through the public API alone, with a source that changes.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail, ensure};
+use rehost_sms_api::bodies::UpdateTaskStatusReq;
+use rehost_sms_api::rehost::MigrationReport;
+
+use super::Source;
+use super::roles::{Roles, SOURCE, TARGET};
+use crate::commands::tasks::{Outcome, TaskOrder, Until, Watcher, create_task};
+use crate::operator::Interrupt;
+use crate::output;
+
+/// How often the source changes before cut-over.
+const CHANGES: u32 = 3;
+/// Pages of the database file that each change rewrites.
+const PAGES: u32 = 64;
+const PAUSE: Duration = Duration::from_millis(250);
+/// How long a sync round may take.
+const ROUND_DEADLINE: Duration = Duration::from_secs(120);
+/// How long everything may take.
+const DEADLINE: Duration = Duration::from_secs(1800);
+
+/// Creates the task, copies, changes the source between rounds, cuts over, and gives the report.
+///
+/// # Errors
+/// If the task fails, a role ends, time runs out, or somebody asked for the end.
+pub(super) fn run(
+    roles: &mut Roles,
+    source: &Source,
+    scratch: &Path,
+    interrupt: &Interrupt,
+) -> Result<MigrationReport> {
+    let order = TaskOrder {
+        source: SOURCE.into(),
+        target: TARGET.into(),
+        syncing: true,
+        start: true,
+        disks: vec![
+            place(source.system.path(), "raw"),
+            place(source.data.path(), "qcow2"),
+        ],
+        ..TaskOrder::default()
+    };
+    let task_id = create_task(&roles.client, &order)?
+        .id
+        .context("id of the task")?;
+
+    let mut watcher = Watcher::new();
+    follow(roles, &task_id, Until::Syncing, &mut watcher, interrupt)?;
+    watcher.remark("the full copy is through; the source goes on changing");
+    for number in 1..=CHANGES {
+        let written_bytes =
+            source.system.add_file(scratch, number)? + source.data.rewrite_pages(PAGES)?;
+        watcher.remark(&format!(
+            "change {number}: {} written",
+            output::size(written_bytes)
+        ));
+        wait_for_round(roles, &task_id, interrupt)?;
+    }
+    // After the last of these rounds, so that the final round has something to do.
+    source.system.add_file(scratch, CHANGES + 1)?;
+    let cutover = UpdateTaskStatusReq {
+        operation: Some("cutover".into()),
+        ..UpdateTaskStatusReq::default()
+    };
+    roles
+        .client
+        .update_task_status(&task_id, &cutover)
+        .context("cut over")?;
+    follow(roles, &task_id, Until::Finished, &mut watcher, interrupt)?;
+    roles
+        .client
+        .get_report(&task_id)
+        .context("fetch the report")
+}
+
+fn place(disk: &Path, form: &str) -> String {
+    let name = disk
+        .file_name()
+        .and_then(|name| name.to_str())
+        .unwrap_or_default();
+    format!("{name}={form}")
+}
+
+fn follow(
+    roles: &mut Roles,
+    task_id: &str,
+    until: Until,
+    watcher: &mut Watcher,
+    interrupt: &Interrupt,
+) -> Result<()> {
+    let end = Instant::now() + DEADLINE;
+    loop {
+        let task = roles.client.show_task(task_id).context("show task")?;
+        watcher.show(&task);
+        match Outcome::of(&task, until) {
+            Outcome::Reached => return Ok(()),
+            Outcome::Failed(why) => bail!("the migration failed: {why}"),
+            Outcome::Pending => {}
+        }
+        roles.check()?;
+        ensure!(
+            Instant::now() < end,
+            "the migration takes too long: see the logs"
+        );
+        ensure!(!interrupt.during(PAUSE), "interrupted");
+    }
+}
+
+/// Waits until every volume has gone through one more round.
+fn wait_for_round(roles: &mut Roles, task_id: &str, interrupt: &Interrupt) -> Result<()> {
+    let before = rounds(roles, task_id);
+    let end = Instant::now() + ROUND_DEADLINE;
+    while rounds(roles, task_id) <= before {
+        roles.check()?;
+        ensure!(
+            Instant::now() < end,
+            "no sync round within {} s",
+            ROUND_DEADLINE.as_secs()
+        );
+        ensure!(!interrupt.during(PAUSE), "interrupted");
+    }
+    Ok(())
+}
+
+/// Rounds that the slowest volume is through.
+fn rounds(roles: &Roles, task_id: &str) -> u32 {
+    let report = roles.client.get_report(task_id).unwrap_or_default();
+    report
+        .volumes
+        .iter()
+        .map(|volume| volume.rounds)
+        .min()
+        .unwrap_or_default()
+}

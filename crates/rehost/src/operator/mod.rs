@@ -1,0 +1,23 @@
+//! What the operator's commands share: logging in, finding things by name, showing them.
+
+mod interrupt;
+mod login;
+mod lookup;
+mod report;
+mod time;
+
+pub(crate) use interrupt::Interrupt;
+pub(crate) use login::LoginOptions;
+pub(crate) use lookup::{all_sources, all_tasks, find_source, find_target, find_task};
+pub(crate) use report::report_table;
+pub(crate) use time::time;
+
+use clap::Args;
+
+/// How results are shown.
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct OutputOptions {
+    /// Print the API's own JSON instead of a table.
+    #[arg(long)]
+    pub(crate) json: bool,
+}

@@ -1,0 +1,80 @@
+//! The figures of a migration as a table.
+
+use rehost_sms_api::rehost::{MigrationReport, VolumeReport};
+
+use crate::output;
+
+/// One row a volume: what it was, what it cost, whether it is equal.
+pub(crate) fn report_table(report: &MigrationReport) -> String {
+    let head = [
+        "VOLUME",
+        "SIZE",
+        "USED",
+        "ON THE WIRE",
+        "SECONDS",
+        "MB/S",
+        "ROUNDS",
+        "DOWNTIME",
+        "EQUAL",
+        "ROOT HASH",
+    ];
+    let rows = report.volumes.iter().map(row);
+    let rows: Vec<_> = std::iter::once(head.map(Into::into).into())
+        .chain(rows)
+        .collect();
+    output::table(&rows)
+}
+
+fn row(volume: &VolumeReport) -> Vec<String> {
+    let equal = match volume.equal {
+        Some(true) => "yes",
+        Some(false) => "NO",
+        None => "",
+    };
+    vec![
+        volume.name.clone(),
+        output::size(volume.size_bytes),
+        output::size(volume.used_bytes),
+        output::size(volume.wire_bytes),
+        format!("{:.1}", volume.seconds),
+        megabytes_per_second(volume)
+            .map(|rate| format!("{rate:.0}"))
+            .unwrap_or_default(),
+        volume.rounds.to_string(),
+        format!("{:.1} s", volume.downtime_seconds),
+        equal.into(),
+        volume.source_root.chars().take(16).collect(),
+    ]
+}
+
+/// Used megabytes (of 1,000,000 bytes) copied a second.
+fn megabytes_per_second(volume: &VolumeReport) -> Option<f64> {
+    const BYTES_PER_MEGABYTE: u64 = 1_000_000;
+    let megabytes = u32::try_from(volume.used_bytes / BYTES_PER_MEGABYTE).ok()?;
+    (volume.seconds > 0.0).then(|| f64::from(megabytes) / volume.seconds)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_volume_that_differs_is_shouted_and_an_unknown_one_is_not_claimed() {
+        let volume = |equal| VolumeReport {
+            name: "vda".into(),
+            size_bytes: 1 << 30,
+            used_bytes: 500_000_000,
+            seconds: 2.0,
+            equal,
+            ..VolumeReport::default()
+        };
+        assert_eq!(row(&volume(Some(false)))[8], "NO");
+        assert_eq!(row(&volume(None))[8], "");
+        assert_eq!(row(&volume(Some(true)))[5], "250");
+        let never = VolumeReport {
+            seconds: 0.0,
+            ..volume(None)
+        };
+        assert_eq!(row(&never)[5], "");
+    }
+}
