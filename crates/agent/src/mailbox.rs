@@ -86,6 +86,7 @@ impl Mailbox {
     /// Registers if need be, asks for one command and carries it out. Returns how long to wait
     /// before the next turn.
     fn turn(&self, refreshed_at: &mut Option<Instant>) -> anyhow::Result<Duration> {
+        self.runner.revive();
         let state = self.shared.store.get();
         // The server is registered anew at each start, unless a task is at work: its disks are
         // spoken for then and must not change.

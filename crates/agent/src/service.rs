@@ -68,9 +68,10 @@ pub fn run(options: &AgentOptions, stop: &AtomicBool) -> anyhow::Result<()> {
     while !stop.load(Ordering::Relaxed) {
         thread::sleep(STOP_INTERVAL);
     }
-    tracing::info!("stopping; the next start goes on from here");
+    // No word before the task is at rest: the log may lie on a file system that is frozen now.
     stopping.request();
     runner.shut_down();
+    tracing::info!("stopped; the next start goes on from here");
     shared.outbox.nudge();
     // What cannot be told in this time is told by the next start.
     let patience = (0..LAST_WORDS_INTERVALS).take_while(|_| !reporting.is_finished());

@@ -97,10 +97,7 @@ fn agent_side(disk: &Path) -> ExitCode {
 }
 
 fn freezer(disk: &Path) -> GuardedFreezer {
-    GuardedFreezer::new(
-        vec![disk.into()],
-        GuardCommand::of_this_executable().unwrap(),
-    )
+    GuardedFreezer::new(vec![disk.into()], GuardCommand::of_this_executable())
 }
 
 /// A loop device with ext4 on it or on its only partition, mounted; all undone when dropped.
@@ -285,7 +282,7 @@ fn a_failed_freeze_is_undone() {
     let root = File::open(&first.mount_point).unwrap();
     rehost_linux::freeze(&root).unwrap();
     let disks = vec![first.disk.clone(), second.disk.clone()];
-    let mut freezer = GuardedFreezer::new(disks, GuardCommand::of_this_executable().unwrap());
+    let mut freezer = GuardedFreezer::new(disks, GuardCommand::of_this_executable());
     assert!(freezer.freeze().is_err());
     assert!(!second.is_frozen());
     assert_eq!(freezer.guard_id(), None);

@@ -36,16 +36,13 @@ pub struct GuardCommand {
 }
 
 impl GuardCommand {
-    /// This executable, as guard.
-    ///
-    /// # Errors
-    /// If the system does not tell what this executable is.
-    pub fn of_this_executable() -> io::Result<Self> {
-        let program = std::env::current_exe()?;
-        Ok(Self {
-            program,
+    /// This executable, as guard; also if its file was replaced since this process began.
+    #[must_use]
+    pub fn of_this_executable() -> Self {
+        Self {
+            program: "/proc/self/exe".into(),
             arguments: vec!["freeze-guard".into()],
-        })
+        }
     }
 }
 
@@ -172,6 +169,7 @@ impl GuardedFreezer {
         roots: Vec<File>,
     ) -> Result<Held, GuardError> {
         let mut guard = Command::new(&self.command.program)
+            .arg0("rehost")
             .args(&self.command.arguments)
             .arg(self.time_limit.as_secs().to_string())
             .args(mount_points)

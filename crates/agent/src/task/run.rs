@@ -12,9 +12,9 @@
 use std::error::Error;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use anyhow::Context as _;
 use rehost_replication::source::{Control, Outcome, Peer, ReplicationJob, SourceError, run};
 use rehost_sms_api::bodies::{PutCopyStateReq, UpdateTaskSpeedReq};
 use rehost_sms_api::client::ClientError;
@@ -63,6 +63,8 @@ pub(crate) struct TaskRun {
     pub watch: Arc<Watch>,
     /// Only asks this task to rest, not the whole agent.
     pub stop: Stop,
+    /// A START came while it was at work; it may have been too late for it.
+    pub started_again: AtomicBool,
 }
 
 impl TaskRun {
@@ -75,6 +77,7 @@ impl TaskRun {
             control,
             watch,
             stop: Stop::default(),
+            started_again: AtomicBool::new(false),
         }
     }
 
@@ -129,11 +132,8 @@ impl TaskRun {
         let shared = &self.shared;
         let disks = shared.disks();
         let (volumes, paths) = open_volumes(&assignment.volumes, &disks)?;
-        let mut freezer = GuardedFreezer::new(
-            paths,
-            GuardCommand::of_this_executable().context("find this executable")?,
-        )
-        .with_quiet_time(shared.quiet_time.clone());
+        let mut freezer = GuardedFreezer::new(paths, GuardCommand::of_this_executable())
+            .with_quiet_time(shared.quiet_time.clone());
         let asked = self.ask(|| {
             let streams = wanted_streams(&shared.client, &self.task_id)?;
             Ok((task_tls(&shared.client, &self.task_id)?, streams))

@@ -1,6 +1,7 @@
 //! Has one task at most: starts it, lets it rest, goes on with it after a restart.
 
 use std::fmt;
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -97,6 +98,7 @@ impl Runner {
                     at_work: at_work.clone(),
                 });
             }
+            running.run.started_again.store(true, Ordering::Relaxed);
             running.run.watch.hurry();
             return Ok(());
         }
@@ -117,12 +119,25 @@ impl Runner {
         Ok(())
     }
 
+    /// Takes a task up again that came to an end just when a START arrived for it. Harmless if it
+    /// did not: the assignment says what is to be done.
+    pub(crate) fn revive(&self) {
+        let ended = self.lock().take_if(|running| !running.is_at_work());
+        if let Some(running) = ended.filter(|ended| ended.run.started_again.load(Ordering::Relaxed))
+            && let Err(error) = self.start(&running.run.task_id)
+        {
+            tracing::warn!(%error, "a task cannot be taken up again");
+        }
+    }
+
     /// Lets the task rest, if it is at work; a START takes it up again.
     pub(crate) fn rest(&self, task_id: &str) {
         let mut running = self.lock();
         if let Some(running) = running.take_if(|running| running.run.task_id == task_id) {
             running.stop_and_wait();
         }
+        // What it was doing is not true any more.
+        self.shared.outbox.forget_task(task_id);
         self.shared.store.update_or_warn(|state| {
             state.task.take_if(|task| task.id == task_id);
         });
@@ -173,6 +188,7 @@ fn settle(shared: &Shared, task_id: &str, end: End) {
         End::Interrupted => {}
         End::Rested => {
             tracing::info!(task_id, "the task rests");
+            shared.outbox.forget_task(task_id);
             shared.store.update_or_warn(leave);
         }
         End::Gone => {
