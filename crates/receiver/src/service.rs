@@ -20,12 +20,14 @@ use crate::ReceiverOptions;
 use crate::assignment::{changes, request};
 use crate::certificates::task_tls;
 
-/// How long one question for assignments waits for a change, in seconds. Also how long a stop may
-/// take when nothing changes: the data path ends at once.
+/// How long one question for assignments waits for a change, in seconds.
 const POLL_SECONDS: u32 = 25;
 
 /// First and longest pause while the control plane cannot be reached. The data port goes on.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(10));
+
+/// How often a stop is looked for.
+const STOP_CHECK: Duration = Duration::from_millis(50);
 
 /// Receives until `stop` is set: joins if it must, opens the data port, follows its assignments.
 ///
@@ -54,14 +56,22 @@ pub fn run(options: &ReceiverOptions, stop: &AtomicBool) -> anyhow::Result<()> {
     );
     let mut service = Service {
         client,
-        port,
+        port: Arc::clone(&port),
         provider,
         state_dir: state.path().to_owned(),
         registration,
         served: BTreeMap::new(),
     };
-    service.follow(stop);
-    service.close();
+    std::thread::Builder::new()
+        .name("assignments".into())
+        .spawn(move || service.follow())
+        .context("follow the assignments")?;
+    while !stop.load(Ordering::Relaxed) {
+        std::thread::sleep(STOP_CHECK);
+    }
+    // The other threads may be waiting for an answer that takes long; nothing is lost if they end
+    // with the process. What arrived is committed, and the next start goes on from there.
+    port.close();
     Ok(())
 }
 
@@ -94,12 +104,12 @@ struct Service {
 }
 
 impl Service {
-    /// Follows the assignments until `stop` is set.
-    fn follow(&mut self, stop: &AtomicBool) {
+    /// Follows the assignments for as long as the process lives.
+    fn follow(&mut self) {
         let mut known = None;
         let mut registered = false;
         let mut pause = PAUSES.0;
-        while !stop.load(Ordering::Relaxed) {
+        loop {
             match self.step(&mut registered, known) {
                 Ok(generation) => {
                     known = generation;
@@ -112,7 +122,7 @@ impl Service {
                     );
                     registered = false;
                     known = None;
-                    wait(pause, stop);
+                    std::thread::sleep(pause);
                     pause = (pause * 2).min(PAUSES.1);
                 }
             }
@@ -233,13 +243,6 @@ impl Service {
         }
     }
 
-    /// Stops serving without letting go of anything: the next start goes on from here.
-    fn close(&mut self) {
-        for name in std::mem::take(&mut self.served).values() {
-            self.port.remove(name);
-        }
-    }
-
     fn journals(&self, task_id: &str) -> PathBuf {
         self.state_dir.join("tasks").join(task_id)
     }
@@ -251,13 +254,5 @@ fn to_receive(volume: PreparedVolume, folder: &Path) -> VolumeToReceive {
         medium: volume.volume,
         made_empty: volume.made_empty,
         journal: folder.join(format!("volume-{}.journal", volume.index)),
-    }
-}
-
-/// Waits, but not longer than it takes to notice a stop.
-fn wait(duration: Duration, stop: &AtomicBool) {
-    let end = std::time::Instant::now() + duration;
-    while !stop.load(Ordering::Relaxed) && std::time::Instant::now() < end {
-        std::thread::sleep(Duration::from_millis(50));
     }
 }

@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -56,6 +56,7 @@ struct Served {
 pub struct Port {
     listener: TcpListener,
     served: Mutex<HashMap<String, Served>>,
+    closed: AtomicBool,
     connections: AtomicUsize,
 }
 
@@ -72,6 +73,7 @@ impl Port {
         Ok(Arc::new(Self {
             listener,
             served: Mutex::default(),
+            closed: AtomicBool::new(false),
             connections: AtomicUsize::new(0),
         }))
     }
@@ -88,16 +90,33 @@ impl Port {
         self.served.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Serves `task` to sources that ask for `server_name`.
+    /// Serves `task` to sources that ask for `server_name`. On a closed port the task is closed.
     pub fn add(&self, server_name: &str, tls: Arc<ServerConfig>, task: Arc<ReceivingTask>) {
-        self.served()
-            .insert(server_name.to_owned(), Served { tls, task });
+        let mut served = self.served();
+        if self.closed.load(Ordering::Acquire) {
+            drop(served);
+            task.close();
+            return;
+        }
+        served.insert(server_name.to_owned(), Served { tls, task });
     }
 
     /// No longer serves a name, and closes its task.
     pub fn remove(&self, server_name: &str) {
         let removed = self.served().remove(server_name);
         if let Some(served) = removed {
+            served.task.close();
+        }
+    }
+
+    /// Closes all tasks, with what arrived committed, and serves none any more.
+    pub fn close(&self) {
+        let tasks = {
+            let mut served = self.served();
+            self.closed.store(true, Ordering::Release);
+            std::mem::take(&mut *served)
+        };
+        for served in tasks.values() {
             served.task.close();
         }
     }
