@@ -7,7 +7,7 @@
 //! - `identity`: who calls;
 //! - `rehost_migration`: which states follow, pure; `rehost_store`: rows.
 //!
-//! [`serve`] runs a control plane; [`Server`] does the same in two steps, for callers that need to
+//! [`serve()`] runs a control plane; [`Server`] does the same in two steps, for callers that need to
 //! know the port before the first request.
 
 mod app;

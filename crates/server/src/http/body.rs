@@ -83,12 +83,18 @@ fn check_content_type(request: &Request) -> Result<(), ApiError> {
 }
 
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
-    serde_json::from_slice(bytes).map_err(|error| {
+    let refused = |error: serde_json::Error| {
         let code = if error.is_data() {
             ErrorCode::MalformedJson
         } else {
             ErrorCode::NotJson
         };
         refuse(code, format!("It says: {error}."))
-    })
+    };
+    if !bytes.trim_ascii_start().starts_with(b"{") {
+        // A list would be read as the members of an object in their order, which nobody means.
+        serde_json::from_slice::<serde::de::IgnoredAny>(bytes).map_err(refused)?;
+        return Err(refuse(ErrorCode::MalformedJson, "It is no object."));
+    }
+    serde_json::from_slice(bytes).map_err(refused)
 }

@@ -1,0 +1,1 @@
+//! What becomes of requests that are not as they should be.

@@ -1,0 +1,1 @@
+//! What a control plane leaves in its directory, and what survives a restart.
