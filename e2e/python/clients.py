@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import requests
 from huaweicloudsdkcore.auth import credentials as sdk_credentials
 from huaweicloudsdkcore.http.http_config import HttpConfig
+from huaweicloudsdkcore.signer.signer import Signer
 from huaweicloudsdksms.v3 import SmsClient
 
 
@@ -47,6 +48,7 @@ class BasicCredentials(sdk_credentials.BasicCredentials):
 
     def sign_request(self, request):
         request.header_params["X-Auth-Token"] = self._token
+        Signer.process_request_uri(request)
         return request
 
 

@@ -1,6 +1,7 @@
 //! What an agent is started with.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// What an agent is started with.
 #[derive(Clone, Debug)]
@@ -16,6 +17,9 @@ pub struct AgentOptions {
     pub name: Option<String>,
     /// Streams of the data path, 1 to 64. `NUM_PROCESS_MIGRATE` of a task's settings overrides it.
     pub streams: u32,
+    /// Pause between two sync rounds. Each reads the disks as a whole, so the source gets time in
+    /// between; a cut-over does not wait for it.
+    pub sync_interval: Duration,
 }
 
 /// How an agent is known to the control plane.

@@ -42,6 +42,7 @@ pub fn run(options: &AgentOptions, stop: &AtomicBool) -> anyhow::Result<()> {
         outbox: Arc::new(Outbox::default()),
         quiet_time: quiet_time.clone(),
         streams: options.streams,
+        sync_interval: options.sync_interval,
         disks: Mutex::new(inventory.disks),
     });
     let stopping = Stop::default();

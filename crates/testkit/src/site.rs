@@ -164,10 +164,18 @@ impl Site {
     pub fn agent(&self, name: &str, disks: &[&Path]) -> Result<Agent> {
         let token = make_token(self.directory(), "source")?;
         let state = self.directory().join(format!("agent-{name}"));
-        let mut arguments: Vec<OsString> =
-            ["agent", "--log", "debug", "--name", name, "--state-dir"]
-                .map(Into::into)
-                .into();
+        let mut arguments: Vec<OsString> = [
+            "agent",
+            "--log",
+            "debug",
+            "--sync-interval-seconds",
+            "1",
+            "--name",
+            name,
+            "--state-dir",
+        ]
+        .map(Into::into)
+        .into();
         arguments.extend([state.into(), "--join-file".into(), token.into()]);
         for disk in disks {
             arguments.extend(["--disk".into(), disk.as_os_str().to_owned()]);
@@ -279,24 +287,36 @@ impl Site {
         Ok(found)
     }
 
-    /// Waits until every volume of a task has gone through one more round.
+    /// Waits until a sync round that began after now is through: the one at hand may have passed the
+    /// place of a change already.
     ///
     /// # Errors
-    /// If there is no report, or no further round.
+    /// If there is no such round.
     pub fn wait_for_round(&self, task: &str) -> Result<()> {
-        let rounds = || -> Result<u32> {
-            let report = self.report(task)?;
-            Ok(report
-                .volumes
-                .iter()
-                .map(|volume| volume.rounds)
-                .min()
-                .unwrap_or_default())
-        };
-        let before = rounds()?;
+        let before = self.finished_round(task)?.unwrap_or_default();
         until("one more round", LONG, || {
-            Ok((rounds()? > before).then_some(()))
+            let round = self.finished_round(task)?;
+            Ok(round.filter(|round| *round >= before + 2).map(|_| ()))
         })
+    }
+
+    /// Number of the round that is through, as long as no other has begun. The agent says it in the
+    /// detail of the subtask: `round 3 is through: ...`.
+    fn finished_round(&self, task: &str) -> Result<Option<u32>> {
+        let shown = self.json(["tasks", "show", task])?;
+        let subtasks = shown["sub_tasks"].as_array().context("subtasks")?;
+        let traces = subtasks
+            .iter()
+            .filter_map(|subtask| subtask["process_trace"].as_str());
+        let number = |trace: &str| {
+            trace
+                .strip_prefix("round ")?
+                .split(' ')
+                .next()?
+                .parse()
+                .ok()
+        };
+        Ok(traces.filter_map(number).max())
     }
 
     /// Runs a command of the executable as an operator who is logged in.

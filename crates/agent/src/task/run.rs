@@ -29,9 +29,6 @@ use crate::backoff::{Backoff, Stop};
 use crate::freeze::{GuardCommand, GuardedFreezer};
 use crate::state::OwedEnd;
 
-/// Pause between two sync rounds. Each reads the disks as a whole, so the source gets time in
-/// between; a cut-over does not wait for it.
-const SYNC_INTERVAL: Duration = Duration::from_secs(30);
 /// Pauses while the control plane cannot be asked.
 const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
 /// How long to wait for a newer assignment after the link was lost: the receiver may have moved.
@@ -155,7 +152,7 @@ impl TaskRun {
             tls,
             streams: clamp_streams(wanted.unwrap_or(shared.streams)),
             syncing: assignment.syncing,
-            sync_interval: SYNC_INTERVAL,
+            sync_interval: shared.sync_interval,
         };
         loop {
             job.peer = match self.wait_for_target(translator) {

@@ -26,6 +26,8 @@ pub(crate) struct Shared {
     pub outbox: Arc<Outbox>,
     pub quiet_time: QuietTime,
     pub streams: u32,
+    /// Pause between two sync rounds.
+    pub sync_interval: Duration,
     pub disks: Mutex<Vec<Disk>>,
 }
 

@@ -7,6 +7,7 @@ use rehost_migration::subtask::SubtaskName;
 use rehost_replication::source::{Event, Observer, Phase, Progress};
 use rehost_sms_api::bodies::{PutCopyStateReq, UpdateTaskSpeedReq};
 
+use super::outcome::report;
 use crate::reports::{Outbox, Report, Slot};
 use crate::state::{StateStore, TaskPhase};
 
@@ -215,8 +216,15 @@ impl Observer for Translator {
                 round,
                 wire_bytes,
                 seconds,
+                sessions,
+                volumes,
             } => {
                 tracing::info!(round, wire_bytes, seconds, "a round is through");
+                let figures = report(&self.task_id, *sessions, volumes);
+                let slot = Slot::Figures {
+                    task_id: self.task_id.clone(),
+                };
+                self.outbox.put(slot, Report::Figures(figures));
             }
             Event::Thawed { downtime_seconds } => {
                 tracing::info!(downtime_seconds, "the source works again");
@@ -257,6 +265,8 @@ fn shortened(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use rehost_replication::source::VolumeFigures;
+
     use super::*;
     use crate::quiet::QuietTime;
 
@@ -289,6 +299,7 @@ mod tests {
                 Report::Progress(body) => {
                     format!("{}-{}", body.subtask_name.unwrap(), body.progress.unwrap())
                 }
+                Report::Figures(body) => format!("round {}", body.volumes[0].rounds),
                 Report::CopyState(body) => {
                     format!(
                         "{}/{}",
@@ -379,6 +390,26 @@ mod tests {
         let trace = last.last().unwrap().process_trace.as_ref().unwrap();
         assert_eq!(trace.chars().count(), MAX_TRACE_CHARS);
         assert_eq!(state, copy_state("error", "syncing"));
+    }
+
+    #[test]
+    fn what_a_round_cost_is_told_when_it_is_through() {
+        let told = translator(true);
+        for rounds in [1, 2] {
+            let volumes = vec![VolumeFigures {
+                rounds,
+                ..VolumeFigures::default()
+            }];
+            let (wire_bytes, seconds, sessions) = (0, 0.5, 1);
+            told.events(&[Event::RoundDone {
+                round: rounds,
+                wire_bytes,
+                seconds,
+                sessions,
+                volumes,
+            }]);
+        }
+        assert_eq!(told.told(), ["round 2"]);
     }
 
     #[test]

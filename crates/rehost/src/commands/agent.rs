@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::Result;
 use clap::Args;
@@ -31,6 +32,10 @@ pub(crate) struct Options {
     /// How many streams the data path has; the task's setting NUM_PROCESS_MIGRATE overrides it.
     #[arg(long, value_name = "N", default_value = "4", value_parser = clap::value_parser!(u32).range(1..=64))]
     streams: u32,
+    /// Pause between two sync rounds. Each reads the disks as a whole; a cut-over does not wait.
+    #[arg(long, value_name = "SECONDS", default_value = "30")]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..))]
+    sync_interval_seconds: u32,
     #[command(flatten)]
     key: KeyOptions,
 }
@@ -77,6 +82,7 @@ pub(crate) fn run(options: Options) -> Result<ExitCode> {
         name: Some(options.join.name),
         disks: options.disks,
         streams: options.streams,
+        sync_interval: Duration::from_secs(options.sync_interval_seconds.into()),
     };
     run_until_interrupted(move |stop| rehost_agent::run(&agent, stop))
 }

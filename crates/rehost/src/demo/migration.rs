@@ -110,11 +110,12 @@ fn follow(
     }
 }
 
-/// Waits until every volume has gone through one more round.
+/// Waits until a sync round that began after now is through: the one at hand may have passed the
+/// place of a change already.
 fn wait_for_round(roles: &mut Roles, task_id: &str, interrupt: &Interrupt) -> Result<()> {
-    let before = rounds(roles, task_id);
+    let before = finished_round(roles, task_id)?.unwrap_or_default();
     let end = Instant::now() + ROUND_DEADLINE;
-    while rounds(roles, task_id) <= before {
+    while finished_round(roles, task_id)?.is_none_or(|round| round < before + 2) {
         roles.check()?;
         ensure!(
             Instant::now() < end,
@@ -126,13 +127,37 @@ fn wait_for_round(roles: &mut Roles, task_id: &str, interrupt: &Interrupt) -> Re
     Ok(())
 }
 
-/// Rounds that the slowest volume is through.
-fn rounds(roles: &Roles, task_id: &str) -> u32 {
-    let report = roles.client.get_report(task_id).unwrap_or_default();
-    report
-        .volumes
+/// Number of the round that is through, as long as no other has begun.
+fn finished_round(roles: &Roles, task_id: &str) -> Result<Option<u32>> {
+    let task = roles.client.show_task(task_id).context("show task")?;
+    let traces = task
+        .sub_tasks
         .iter()
-        .map(|volume| volume.rounds)
-        .min()
-        .unwrap_or_default()
+        .filter_map(|subtask| subtask.process_trace.as_deref());
+    Ok(traces.filter_map(round_of_trace).max())
+}
+
+/// Reads `round 3 is through: ...`.
+fn round_of_trace(trace: &str) -> Option<u32> {
+    trace
+        .strip_prefix("round ")?
+        .split_once(" is through")?
+        .0
+        .parse()
+        .ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::round_of_trace;
+
+    #[test]
+    fn rounds_are_read_from_what_the_agent_says() {
+        assert_eq!(
+            round_of_trace("round 12 is through: 0 bytes sent in 0.1 s"),
+            Some(12)
+        );
+        assert_eq!(round_of_trace("the link to the receiver broke"), None);
+        assert_eq!(round_of_trace(""), None);
+    }
 }

@@ -94,6 +94,7 @@ impl Roles {
         running.insert(0, Role::start("receive", places, &receive)?);
 
         let mut agent = role_arguments("agent", SOURCE, places, &client, JoinRole::Source)?;
+        agent.extend(["--sync-interval-seconds".into(), "1".into()]);
         for disk in places.disks {
             agent.extend(["--disk".into(), disk.as_os_str().to_owned()]);
         }
