@@ -5,6 +5,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use rehost_sms_api::bodies::{PutCopyStateReq, UpdateTaskSpeedReq};
+use rehost_sms_api::rehost::MigrationReport;
 
 /// Where a report is kept; a newer one of the same slot takes its place. Slots are delivered in
 /// their order: what the source server does is told after how far its subtasks are.
@@ -17,6 +18,11 @@ pub(crate) enum Slot {
         /// Number of the subtask among those of the task.
         step: usize,
     },
+    /// What a task has cost so far.
+    Figures {
+        /// The task.
+        task_id: String,
+    },
     /// State of the source server.
     CopyState,
 }
@@ -26,6 +32,8 @@ pub(crate) enum Slot {
 pub(crate) enum Report {
     /// `PUT /v3/tasks/{task_id}/progress`.
     Progress(Box<UpdateTaskSpeedReq>),
+    /// `PUT /rehost/v1/tasks/{task_id}/report`.
+    Figures(MigrationReport),
     /// `PUT /v3/sources/{source_id}/changestate`.
     CopyState(PutCopyStateReq),
 }
@@ -66,7 +74,7 @@ impl Outbox {
     /// Forgets everything about a task: its end tells all there is to tell.
     pub(crate) fn forget_task(&self, task_id: &str) {
         self.lock().newest.retain(|slot, _| match slot {
-            Slot::Progress { task_id: id, .. } => id != task_id,
+            Slot::Progress { task_id: id, .. } | Slot::Figures { task_id: id } => id != task_id,
             Slot::CopyState => false,
         });
     }

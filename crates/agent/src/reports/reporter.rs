@@ -114,12 +114,15 @@ impl Reporter {
                 (Slot::Progress { task_id, .. }, Report::Progress(body), _) => {
                     self.control_plane.progress(task_id, body)
                 }
+                (Slot::Figures { task_id }, Report::Figures(body), _) => {
+                    self.control_plane.report(task_id, body)
+                }
                 (_, Report::CopyState(body), Some(source_id)) => {
                     self.control_plane.copy_state(source_id, body)
                 }
                 _ => Ok(()),
             };
-            self.unless_passing("progress", result)?;
+            self.unless_passing("a report", result)?;
             self.outbox.settle(&waiting);
         }
         for end in self.store.get().owed {

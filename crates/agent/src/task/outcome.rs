@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::Context as _;
 use rehost_enrolment::durable_file;
 use rehost_replication::IN_FLIGHT_WINDOW_BYTES;
-use rehost_replication::source::Finished;
+use rehost_replication::source::{Finished, VolumeFigures};
 use rehost_sms_api::bodies::{ConsistencyResult, SetConsistencyResultRequestBody};
 use rehost_sms_api::rehost::{MigrationReport, VolumeReport};
 use rehost_volumes::{Proof, chunk_count};
@@ -23,16 +23,30 @@ pub(crate) fn owed_end(finished: &Finished, task_dir: &Path) -> anyhow::Result<O
     durable_file::write(&proof_file, &document).context("keep the proof")?;
     Ok(OwedEnd {
         task_id: finished.proof.task_id.clone(),
-        report: Some(report(finished)),
+        report: Some(final_report(finished)),
         proof_file: Some(proof_file),
         consistency: Some(consistency(&finished.proof)),
         ..OwedEnd::default()
     })
 }
 
-fn report(finished: &Finished) -> MigrationReport {
-    let volumes = finished.volumes.iter().zip(&finished.proof.volumes);
-    let volumes = volumes.map(|(figures, proof)| VolumeReport {
+fn final_report(finished: &Finished) -> MigrationReport {
+    let mut report = report(
+        &finished.proof.task_id,
+        finished.sessions,
+        &finished.volumes,
+    );
+    for (volume, proof) in report.volumes.iter_mut().zip(&finished.proof.volumes) {
+        volume.equal = Some(proof.equal);
+        volume.source_root.clone_from(&proof.source_root);
+        volume.target_root.clone_from(&proof.target_root);
+    }
+    report
+}
+
+/// What a task has cost so far; whether both ends are equal is not known yet.
+pub(crate) fn report(task_id: &str, sessions: u64, volumes: &[VolumeFigures]) -> MigrationReport {
+    let volumes = volumes.iter().map(|figures| VolumeReport {
         name: figures.name.clone(),
         size_bytes: figures.size_bytes,
         used_bytes: figures.used_bytes,
@@ -41,14 +55,12 @@ fn report(finished: &Finished) -> MigrationReport {
         rounds: figures.rounds,
         seconds: figures.seconds,
         downtime_seconds: figures.downtime_seconds,
-        equal: Some(proof.equal),
-        source_root: proof.source_root.clone(),
-        target_root: proof.target_root.clone(),
+        ..VolumeReport::default()
     });
     MigrationReport {
-        task_id: finished.proof.task_id.clone(),
+        task_id: task_id.into(),
         volumes: volumes.collect(),
-        sessions: finished.sessions,
+        sessions,
         in_flight_window_bytes: IN_FLIGHT_WINDOW_BYTES,
     }
 }
@@ -84,7 +96,6 @@ pub(crate) fn difference(proof: &Proof) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use rehost_replication::source::VolumeFigures;
     use rehost_volumes::{HashTree, VolumeProof, zero_chunk_hash};
 
     use super::*;

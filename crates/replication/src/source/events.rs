@@ -1,5 +1,7 @@
 //! What a replication tells those who watch it.
 
+use super::job::VolumeFigures;
+
 /// Watches a replication. Called from the thread that runs it, never while the source is frozen.
 pub trait Observer: Send + Sync {
     /// Something happened. Must not take long.
@@ -31,6 +33,10 @@ pub enum Event {
         wire_bytes: u64,
         /// How long it took, in seconds.
         seconds: f64,
+        /// Sessions so far, over the whole life of the task.
+        sessions: u64,
+        /// Figures of each volume so far.
+        volumes: Vec<VolumeFigures>,
     },
     /// The source was frozen for the final round and works again.
     Thawed {

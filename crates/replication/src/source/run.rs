@@ -317,16 +317,24 @@ impl<'a> Replication<'a> {
             )
         });
         let proof = Proof::new(&self.job.task_id, proofs.collect());
-        let figures = self.job.volumes.iter().zip(&self.ledgers);
-        let figures = figures.map(|(volume, ledger)| VolumeFigures {
+        let figures = self.figures().into_iter();
+        let figures = figures.map(|figures| VolumeFigures {
             downtime_seconds,
-            ..ledger.figures(&volume.name)
+            ..figures
         });
         Ok(Outcome::Finished(Box::new(Finished {
             volumes: figures.collect(),
             proof,
             sessions: self.rounds.sessions,
         })))
+    }
+
+    /// What each volume has cost so far.
+    fn figures(&self) -> Vec<VolumeFigures> {
+        let volumes = self.job.volumes.iter().zip(&self.ledgers);
+        volumes
+            .map(|(volume, ledger)| ledger.figures(&volume.name))
+            .collect()
     }
 
     /// Runs a round and reports on it.
@@ -358,6 +366,8 @@ impl<'a> Replication<'a> {
                 round: self.rounds.round,
                 wire_bytes: self.wire_bytes() - wire_before,
                 seconds: begun.elapsed().as_secs_f64(),
+                sessions: self.rounds.sessions,
+                volumes: self.figures(),
             });
         }
         result
