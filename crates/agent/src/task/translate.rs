@@ -220,6 +220,9 @@ impl Observer for Translator {
                 volumes,
             } => {
                 tracing::info!(round, wire_bytes, seconds, "a round is through");
+                self.trace(&format!(
+                    "round {round} is through: {wire_bytes} bytes sent in {seconds:.1} s"
+                ));
                 let figures = report(&self.task_id, *sessions, volumes);
                 let slot = Slot::Figures {
                     task_id: self.task_id.clone(),
@@ -409,7 +412,14 @@ mod tests {
                 volumes,
             }]);
         }
-        assert_eq!(told.told(), ["round 2"]);
+        assert_eq!(told.told(), ["SSL_CONFIG-0", "round 2"]);
+        let Report::Progress(body) = told.outbox.waiting().remove(0).report else {
+            panic!("progress comes first")
+        };
+        assert_eq!(
+            body.process_trace.unwrap(),
+            "round 2 is through: 0 bytes sent in 0.5 s"
+        );
     }
 
     #[test]
