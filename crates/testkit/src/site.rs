@@ -293,30 +293,19 @@ impl Site {
     /// # Errors
     /// If there is no such round.
     pub fn wait_for_round(&self, task: &str) -> Result<()> {
-        let before = self.finished_round(task)?.unwrap_or_default();
-        until("one more round", LONG, || {
-            let round = self.finished_round(task)?;
-            Ok(round.filter(|round| *round >= before + 2).map(|_| ()))
-        })
-    }
-
-    /// Number of the round that is through, as long as no other has begun. The agent says it in the
-    /// detail of the subtask: `round 3 is through: ...`.
-    fn finished_round(&self, task: &str) -> Result<Option<u32>> {
-        let shown = self.json(["tasks", "show", task])?;
-        let subtasks = shown["sub_tasks"].as_array().context("subtasks")?;
-        let traces = subtasks
-            .iter()
-            .filter_map(|subtask| subtask["process_trace"].as_str());
-        let number = |trace: &str| {
-            trace
-                .strip_prefix("round ")?
-                .split(' ')
-                .next()?
-                .parse()
-                .ok()
+        let rounds = || -> Result<u32> {
+            let report = self.report(task)?;
+            Ok(report
+                .volumes
+                .iter()
+                .map(|volume| volume.rounds)
+                .min()
+                .unwrap_or_default())
         };
-        Ok(traces.filter_map(number).max())
+        let wanted = rounds()? + 2;
+        until("one more sync round", LONG, || {
+            Ok((rounds()? >= wanted).then_some(()))
+        })
     }
 
     /// Runs a command of the executable as an operator who is logged in.

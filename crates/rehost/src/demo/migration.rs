@@ -113,9 +113,9 @@ fn follow(
 /// Waits until a sync round that began after now is through: the one at hand may have passed the
 /// place of a change already.
 fn wait_for_round(roles: &mut Roles, task_id: &str, interrupt: &Interrupt) -> Result<()> {
-    let before = finished_round(roles, task_id)?.unwrap_or_default();
+    let wanted = finished_rounds(roles, task_id)? + 2;
     let end = Instant::now() + ROUND_DEADLINE;
-    while finished_round(roles, task_id)?.is_none_or(|round| round < before + 2) {
+    while finished_rounds(roles, task_id)? < wanted {
         roles.check()?;
         ensure!(
             Instant::now() < end,
@@ -127,37 +127,12 @@ fn wait_for_round(roles: &mut Roles, task_id: &str, interrupt: &Interrupt) -> Re
     Ok(())
 }
 
-/// Number of the round that is through, as long as no other has begun.
-fn finished_round(roles: &Roles, task_id: &str) -> Result<Option<u32>> {
-    let task = roles.client.show_task(task_id).context("show task")?;
-    let traces = task
-        .sub_tasks
-        .iter()
-        .filter_map(|subtask| subtask.process_trace.as_deref());
-    Ok(traces.filter_map(round_of_trace).max())
-}
-
-/// Reads `round 3 is through: ...`.
-fn round_of_trace(trace: &str) -> Option<u32> {
-    trace
-        .strip_prefix("round ")?
-        .split_once(" is through")?
-        .0
-        .parse()
-        .ok()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::round_of_trace;
-
-    #[test]
-    fn rounds_are_read_from_what_the_agent_says() {
-        assert_eq!(
-            round_of_trace("round 12 is through: 0 bytes sent in 0.1 s"),
-            Some(12)
-        );
-        assert_eq!(round_of_trace("the link to the receiver broke"), None);
-        assert_eq!(round_of_trace(""), None);
-    }
+/// Rounds that the slowest volume is through.
+fn finished_rounds(roles: &Roles, task_id: &str) -> Result<u32> {
+    let report = roles
+        .client
+        .get_report(task_id)
+        .context("fetch the report")?;
+    let rounds = report.volumes.iter().map(|volume| volume.rounds);
+    Ok(rounds.min().unwrap_or_default())
 }
