@@ -3,8 +3,8 @@
 //! A handshake runs in the connection's own task, so nobody can hold up the next one; connections,
 //! handshakes and headers are bounded in number and time.
 
+use std::future::poll_fn;
 use std::io::ErrorKind;
-use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use rehost_certificates::fingerprint_sha256;
 use rustls::ServerConfig;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
@@ -29,6 +29,9 @@ const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long running requests may take to end after a shutdown was asked for.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long, and how much, a client may go on sending after it was answered for the last time.
+const FAREWELL_TIMEOUT: Duration = Duration::from_secs(3);
+const FAREWELL_BYTES: u64 = 64 * 1024 * 1024;
 /// Waiting when the system has no file descriptors left, instead of spinning.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 
@@ -128,21 +131,42 @@ async fn serve_http(
         if let Some(peer) = &peer {
             request.extensions_mut().insert(peer.clone());
         }
-        router.clone().oneshot(request.map(Body::new))
+        Box::pin(router.clone().oneshot(request.map(Body::new)))
     });
-    let connection = http1::Builder::new()
+    let mut connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_TIMEOUT)
         .serve_connection(TokioIo::new(stream), service);
-    let mut connection = pin!(connection);
-    let ended = tokio::select! {
-        ended = connection.as_mut() => ended,
-        () = stopped(&mut stop) => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
+    let mut stopping = false;
+    let ended = loop {
+        tokio::select! {
+            ended = poll_fn(|context| connection.poll_without_shutdown(context)) => break ended,
+            () = stopped(&mut stop), if !stopping => {
+                stopping = true;
+                std::pin::Pin::new(&mut connection).graceful_shutdown();
+            }
         }
     };
     if let Err(error) = ended {
         tracing::debug!(%error, "connection ended");
     }
+    let stream = connection.into_parts().io.into_inner();
+    // A stop is in a hurry, and those who are idle have nothing left to read.
+    if !stopping {
+        part_with(stream).await;
+    }
+}
+
+/// Says that nothing more will come, and listens on for a moment.
+///
+/// A client that is still sending a body which was refused reads the answer only after it. If the
+/// connection were closed at once, the system would reset it, and the answer would be lost.
+async fn part_with(mut stream: impl AsyncRead + AsyncWrite + Unpin) {
+    let listen_on = async {
+        stream.shutdown().await?;
+        let mut rest = stream.take(FAREWELL_BYTES);
+        tokio::io::copy(&mut rest, &mut tokio::io::sink()).await
+    };
+    // Whatever happens now, the connection is over.
+    let _ = tokio::time::timeout(FAREWELL_TIMEOUT, listen_on).await;
 }
