@@ -13,7 +13,6 @@ mod table;
 
 use std::process::ExitCode;
 
-use anyhow::Result;
 use clap::{Parser, Subcommand};
 
 #[derive(Debug, Parser)]
@@ -29,11 +28,19 @@ enum Benchmark {
     Copy(copy::Options),
 }
 
-fn main() -> Result<ExitCode> {
+#[expect(clippy::print_stderr, reason = "the program is used from a terminal")]
+fn main() -> ExitCode {
     // Fails only if there is a provider already, and then there is one.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    match Arguments::parse().benchmark {
-        Benchmark::Copy(options) => copy::run(&options)?,
+    let result = match Arguments::parse().benchmark {
+        Benchmark::Copy(options) => copy::run(&options),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let chain: Vec<String> = error.chain().map(ToString::to_string).collect();
+            eprintln!("error: {}", chain.join(": "));
+            ExitCode::FAILURE
+        }
     }
-    Ok(ExitCode::SUCCESS)
 }

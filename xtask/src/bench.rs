@@ -6,7 +6,7 @@ use anyhow::Result;
 use clap::{Args, Subcommand};
 
 use crate::debian::{self, Need};
-use crate::process::{cargo, run};
+use crate::process::{cargo, run, target_dir};
 
 #[derive(Debug, Args)]
 pub(crate) struct Options {
@@ -49,6 +49,7 @@ pub(crate) fn run_benchmark(options: &Options) -> Result<()> {
     debian::install(COPY_PEERS)?;
     run(cargo().args(["build", "--locked", "--package", "rehost"]))?;
     run(cargo()
+        .env("REHOST_BINARY", target_dir().join("debug/rehost"))
         .args(["run", "--locked", "--package", "rehost-bench", "--", "copy"])
         .args(&passed.options))
 }
