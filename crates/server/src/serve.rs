@@ -4,7 +4,7 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use rehost_store::Store;
 use rustls::ServerConfig;
 use tokio::net::TcpListener;
@@ -14,6 +14,7 @@ use crate::app::{App, Parts};
 use crate::first_start::{self, DataDirectory, Reached};
 use crate::identity::Lockout;
 use crate::options::ServeOptions;
+use crate::tls::TlsMode;
 use crate::wakeups::Wakeups;
 use crate::{http, listener, tls};
 
@@ -34,6 +35,11 @@ impl Server {
     /// # Errors
     /// Whatever keeps the control plane from starting, in words for the operator.
     pub async fn bind(options: ServeOptions) -> anyhow::Result<Self> {
+        ensure!(
+            options.tls != TlsMode::Off || options.listen.ip().is_loopback(),
+            "without TLS only a loopback address can be listened on, and {} is none",
+            options.listen
+        );
         let data = DataDirectory::prepare(&options.data_dir)?;
         let ca = data.authority()?;
         let store = Store::open_sqlite(&data.database()).await?;

@@ -14,8 +14,8 @@ use rustls::server::WebPkiClientVerifier;
 /// Where the control plane's certificate comes from.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum TlsMode {
-    /// Plain HTTP: for tests, and behind a proxy on the same machine. Agents and receivers, which
-    /// are known by their certificates, cannot join.
+    /// Plain HTTP, on a loopback address only: for tests, and behind a proxy on the same machine.
+    /// Agents and receivers, which are known by their certificates, cannot join.
     Off,
     /// A certificate of the control plane's own CA, made anew at every start.
     #[default]

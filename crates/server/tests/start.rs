@@ -4,6 +4,7 @@ mod support;
 
 use std::os::unix::fs::PermissionsExt as _;
 
+use rehost_server::{ServeOptions, Server, TlsMode};
 use rehost_sms_api::bodies::ListServersQuery;
 use rehost_sms_api::client::{Client, ClientConfig, Credentials};
 use support::{ControlPlane, source};
@@ -97,4 +98,15 @@ fn stopping_ends_a_long_poll_with_an_answer() {
         Ok(answer) => assert_eq!(answer.command_name.as_deref(), Some("TASK_NOT_STARTED")),
         Err(error) => assert!(error.is_temporary(), "{error:?}"),
     }
+}
+
+#[test]
+fn without_tls_only_this_machine_is_served() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut options = ServeOptions::new(directory.path().join("data"), ([0, 0, 0, 0], 0).into());
+    options.tls = TlsMode::Off;
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let refused = runtime.block_on(Server::bind(options)).unwrap_err();
+    assert!(refused.to_string().contains("loopback"), "{refused}");
+    assert!(!directory.path().join("data").exists(), "nothing was made");
 }

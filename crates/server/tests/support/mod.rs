@@ -11,6 +11,8 @@
     reason = "every test program uses its part of this"
 )]
 
+pub mod stage;
+
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
