@@ -258,9 +258,10 @@ impl Site {
     /// If there is none.
     pub fn image(&self, disk: &str) -> Result<PathBuf> {
         let images = self.images()?;
+        // A file that is not finished has another end.
         let is_wanted = |path: &&PathBuf| {
-            path.file_name()
-                .is_some_and(|name| name.to_string_lossy().contains(disk))
+            let name = path.file_name().and_then(OsStr::to_str).unwrap_or_default();
+            name.contains(disk) && (name.ends_with(".raw") || name.ends_with(".qcow2"))
         };
         let found = images.iter().find(is_wanted).cloned();
         found.with_context(|| format!("find the image of {disk} among {images:?}"))
