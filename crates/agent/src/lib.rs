@@ -9,7 +9,7 @@
 //! ```
 //!
 //! Each arrow to the control plane has a thread of its own, so that a control plane that does not
-//! answer holds up nobody but that thread. What must survive a kill is in [`state`], written at
+//! answer holds up nobody but that thread. What must survive a kill is in `state`, written at
 //! every change. [`freeze`] holds the source still for the final round, by a second process.
 
 mod access;

@@ -66,7 +66,7 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<(), DurableFileError> {
     })
 }
 
-/// Replaces the content of `path` by `value` as JSON, see [`write`].
+/// Replaces the content of `path` by `value` as JSON, see [`write()`].
 ///
 /// # Errors
 /// [`DurableFileError::Encode`] and [`DurableFileError::Write`].

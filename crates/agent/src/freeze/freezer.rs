@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rehost_linux::SystemCallError;
 use rehost_replication::source::{FreezeError, Freezer};
@@ -85,6 +85,8 @@ struct Held {
     say: Option<ChildStdin>,
     heard: Receiver<String>,
     roots: Vec<File>,
+    /// When the guard was told to freeze.
+    since: Instant,
 }
 
 impl GuardedFreezer {
@@ -145,6 +147,7 @@ impl GuardedFreezer {
         }
         let mut held = self.start_guard(mount_points, roots)?;
         self.quiet_time.begin();
+        held.since = Instant::now();
         match held.ask(words::FREEZE, self.time_limit + ANSWER_TIME) {
             Ok(word) if word == words::FROZEN => {
                 self.held = Some(held);
@@ -195,6 +198,7 @@ impl GuardedFreezer {
             say,
             heard,
             roots,
+            since: Instant::now(),
         };
         match held.hear(START_TIME) {
             Ok(word) if word == words::READY => Ok(held),
@@ -210,9 +214,11 @@ impl GuardedFreezer {
             return Ok(());
         };
         let answer = held.ask(words::THAW, ANSWER_TIME);
+        let frozen_seconds = held.since.elapsed().as_secs_f64();
         let failure = held.release();
         self.quiet_time.end();
         warn_of(failure);
+        tracing::info!(frozen_seconds, "the source's file systems are thawed");
         match answer?.as_str() {
             words::THAWED => Ok(()),
             word => Err(GuardError::from_word(word)),

@@ -2,9 +2,9 @@
 //!
 //! A freeze outlives the process that asked for it, and a server whose root file system stays
 //! frozen is as good as dead. So the agent never freezes by itself. It starts a **guard**, a second
-//! process of the same executable ([`guard`]), which freezes and which thaws whatever happens to
+//! process of the same executable (`guard`), which freezes and which thaws whatever happens to
 //! the agent: on its word, when the agent is gone, and when a time limit is over. Should the guard
-//! die, the agent thaws. [`targets`] finds what has to be frozen, [`freezer`] is the agent's side.
+//! die, the agent thaws. `targets` finds what has to be frozen, `freezer` is the agent's side.
 
 mod freezer;
 mod guard;
