@@ -58,7 +58,7 @@ impl LiveDisks<'_> {
                 ..LogicalContent::default()
             },
             |device| LogicalContent {
-                file_system: device.file_system.clone(),
+                file_system: self.file_system(device),
                 mount_point: self.mount_point(device).unwrap_or_default(),
                 used_bytes: self.used_bytes(device, 0),
             },
@@ -106,7 +106,7 @@ impl LiveDisks<'_> {
             size_bytes: device.size_bytes,
             used_bytes: self.used_bytes(device, 0),
             inodes: usage.unwrap_or_default().inodes,
-            file_system: device.file_system.clone(),
+            file_system: self.file_system(device),
             uuid: device.uuid.clone(),
             efi_system: device.file_system == "vfat" && mount_point.starts_with("/boot/"),
             mount_point,
@@ -121,7 +121,7 @@ impl LiveDisks<'_> {
     }
 
     /// Where it is mounted; a mount of the file system's root is preferred to bind mounts.
-    fn mount_point(&self, device: &BlockDevice) -> Option<String> {
+    fn mount(&self, device: &BlockDevice) -> Option<&Mount> {
         let is_of_device = |mount: &&Mount| {
             mount.device.to_string() == device.number || mount.source == Path::new(&device.path)
         };
@@ -129,7 +129,17 @@ impl LiveDisks<'_> {
         of_device()
             .find(|mount| mount.root == Path::new("/"))
             .or_else(|| of_device().next())
-            .map(|mount| mount.mount_point.to_string_lossy().into_owned())
+    }
+
+    fn mount_point(&self, device: &BlockDevice) -> Option<String> {
+        let mount = self.mount(device)?;
+        Some(mount.mount_point.to_string_lossy().into_owned())
+    }
+
+    /// What is on it: whoever has mounted it knows for sure, the tools may not.
+    fn file_system(&self, device: &BlockDevice) -> String {
+        let mounted = self.mount(device).map(|mount| &mount.file_system);
+        mounted.unwrap_or(&device.file_system).clone()
     }
 
     /// What is used of a device: told by its file system, else by what is stacked on it, else all.
@@ -233,7 +243,7 @@ mod tests {
         let devices = parse_pairs(
             "NAME=\"zram0\" KNAME=\"zram0\" MAJ:MIN=\"253:0\" TYPE=\"disk\" SIZE=\"4096\"\n\
              NAME=\"vdb\" KNAME=\"vdb\" MAJ:MIN=\"254:16\" TYPE=\"disk\" SIZE=\"8192\"\n\
-             NAME=\"vda\" KNAME=\"vda\" MAJ:MIN=\"254:0\" TYPE=\"disk\" SIZE=\"4096\" FSTYPE=\"ext4\"\n",
+             NAME=\"vda\" KNAME=\"vda\" MAJ:MIN=\"254:0\" TYPE=\"disk\" SIZE=\"4096\"\n",
         );
         let mounts = parse_mountinfo(b"27 1 254:0 / / rw - ext4 /dev/root rw\n");
         let live = LiveDisks {
@@ -244,7 +254,11 @@ mod tests {
         let disks = live.disks();
         let names: Vec<_> = disks.iter().map(|disk| disk.name.as_str()).collect();
         assert_eq!(names, ["/dev/vda", "/dev/vdb"]);
-        assert_eq!(disks[0].parts[0].mount_point, "/");
+        let root = &disks[0].parts[0];
+        assert_eq!(
+            (root.mount_point.as_str(), root.file_system.as_str()),
+            ("/", "ext4")
+        );
         assert_eq!(disks[0].used_bytes(), 4096);
         assert_eq!(disks[1].parts, []);
     }
