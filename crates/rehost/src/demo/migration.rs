@@ -50,7 +50,12 @@ pub(super) fn run(
 
     let mut watcher = Watcher::new();
     follow(roles, &task_id, Until::Syncing, &mut watcher, interrupt)?;
-    watcher.remark("the full copy is through; the source goes on changing");
+    watcher.remark(&full_copy(
+        &roles
+            .client
+            .get_report(&task_id)
+            .context("fetch the report")?,
+    ));
     for number in 1..=CHANGES {
         let written_bytes =
             source.system.add_file(scratch, number)? + source.data.rewrite_pages(PAGES)?;
@@ -75,6 +80,29 @@ pub(super) fn run(
         .client
         .get_report(&task_id)
         .context("fetch the report")
+}
+
+/// What the full copy cost. It runs over all volumes at once, so its time is that of the slowest.
+fn full_copy(report: &MigrationReport) -> String {
+    let used_bytes: u64 = report.volumes.iter().map(|volume| volume.used_bytes).sum();
+    let seconds = report
+        .volumes
+        .iter()
+        .map(|volume| volume.seconds)
+        .fold(0.0, f64::max);
+    let rate = match report.volumes.iter().map(|volume| volume.rounds).max() {
+        Some(1) if seconds > 0.0 => {
+            let megabytes = u32::try_from(used_bytes / 1_000_000).unwrap_or(u32::MAX);
+            format!(
+                " of {} in {seconds:.1} s, {:.0} MB/s",
+                output::size(used_bytes),
+                f64::from(megabytes) / seconds
+            )
+        }
+        // A sync round was quicker than this look; its time cannot be told apart any more.
+        _ => String::new(),
+    };
+    format!("the full copy{rate} is through; the source goes on changing")
 }
 
 fn place(disk: &Path, form: &str) -> String {
