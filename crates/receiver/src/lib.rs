@@ -6,7 +6,6 @@
 //! assigned and what is served, so a restart at any moment leads to the same state.
 
 mod assignment;
-mod certificates;
 mod options;
 mod service;
 

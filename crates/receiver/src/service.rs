@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::Context;
+use rehost_certificates::{data_path_server_config, server_name};
 use rehost_enrolment::{StateDirectory, load_or_enrol};
 use rehost_replication::target::{Port, ReceivingTask, VolumeToReceive};
 use rehost_sms_api::client::{Client, ClientError};
@@ -18,7 +19,6 @@ use rehost_volumes::open_source;
 
 use crate::ReceiverOptions;
 use crate::assignment::{changes, request};
-use crate::certificates::task_tls;
 
 /// How long one question for assignments waits for a change, in seconds.
 const POLL_SECONDS: u32 = 25;
@@ -215,9 +215,12 @@ impl Service {
             .into_iter()
             .map(|volume| to_receive(volume, &folder));
         let receiving = ReceivingTask::start(&task.task_id, volumes.collect())?;
-        let tls = task_tls(&task.certificates)?;
-        let name = rehost_certificates::server_name(&task.task_id);
-        self.port.add(&name, tls, receiving);
+        let set = &task.certificates;
+        let tls =
+            data_path_server_config(&set.certificate, &set.private_key, &set.passphrase, &set.ca)
+                .context("set up TLS for the task")?;
+        let name = server_name(&task.task_id);
+        self.port.add(&name, Arc::new(tls), receiving);
         self.served.insert(task.task_id.clone(), name);
         Ok(paths)
     }

@@ -8,16 +8,17 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use rehost_certificates::{
+    TaskCertificates, data_path_client_config, data_path_server_config, server_name,
+};
 use rehost_replication::source::{
     Control, Event, NoFreeze, Observer, Outcome, Peer, ReplicationJob, SourceVolume,
 };
 use rehost_replication::target::{Port, ReceivingTask, VolumeToReceive};
 use rehost_volumes::{ImageFormat, create_image, open_source};
-use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use secrecy::ExposeSecret;
 
 type Anyhow<T> = Result<T, Box<dyn std::error::Error>>;
-
-const NAME: &str = "loopback.rehost.internal";
 
 #[expect(clippy::print_stdout, reason = "it is what this program is for")]
 fn main() -> Anyhow<()> {
@@ -25,18 +26,9 @@ fn main() -> Anyhow<()> {
     let [source, target] = arguments.as_slice() else {
         return Err("give a source and a target that does not exist yet".into());
     };
-    let key = rcgen::KeyPair::generate()?;
-    let mut parameters = rcgen::CertificateParams::new(vec![NAME.to_owned()])?;
-    parameters.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
-    let ca = parameters.self_signed(&key)?;
-    let issuer = rcgen::Issuer::new(parameters, key);
-    let issue = || -> Anyhow<_> {
-        let key = rcgen::KeyPair::generate()?;
-        let parameters = rcgen::CertificateParams::new(vec![NAME.to_owned()])?;
-        let certificate = parameters.signed_by(&key, &issuer)?;
-        let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
-        Ok((vec![certificate.der().clone()], key))
-    };
+    let set = TaskCertificates::mint("loopback")?;
+    let passphrase = set.passphrase.expose_secret();
+    let name = server_name("loopback");
 
     let volume = open_source(Path::new(source))?;
     let state = tempfile::tempdir()?;
@@ -51,13 +43,14 @@ fn main() -> Anyhow<()> {
         }],
     )?;
     let port = Port::bind(&"127.0.0.1:0")?;
-    let (certificates, key) = issue()?;
-    let tls = rehost_replication::server_config(certificates, key, ca.der().clone())?;
-    port.add(NAME, tls, receiving);
+    let (certificate, key) = (&set.target_data_certificate, &set.target_data_private_key);
+    let tls = data_path_server_config(certificate, key.expose_secret(), passphrase, &set.ca)?;
+    port.add(&name, Arc::new(tls), receiving);
     let accepting = Arc::clone(&port);
     std::thread::spawn(move || accepting.run());
 
-    let (certificates, key) = issue()?;
+    let (certificate, key) = (&set.source_certificate, &set.source_private_key);
+    let tls = data_path_client_config(certificate, key.expose_secret(), passphrase, &set.ca)?;
     let job = ReplicationJob {
         task_id: "loopback".into(),
         volumes: vec![SourceVolume {
@@ -69,9 +62,9 @@ fn main() -> Anyhow<()> {
         peer: Peer {
             address: "127.0.0.1".into(),
             port: port.local_address()?.port(),
-            server_name: NAME.into(),
+            server_name: name,
         },
-        tls: rehost_replication::client_config(certificates, key, ca.der().clone())?,
+        tls: Arc::new(tls),
         streams: std::env::var("STREAMS")
             .ok()
             .and_then(|text| text.parse().ok())

@@ -15,11 +15,8 @@
 mod journal;
 pub mod source;
 pub mod target;
-mod tls;
 mod transport;
 pub mod wire;
-
-pub use tls::{TlsError, client_config, server_config};
 
 /// How much may be sent and not yet acknowledged, over all streams of a session, in bytes.
 ///

@@ -138,7 +138,7 @@ fn garbage_and_plain_text_are_turned_away() {
 #[test]
 fn another_task_is_refused_in_the_handshake() {
     let pair = pair();
-    let other = Certificates::new(&pair.certificates.name);
+    let other = Certificates::new("task-1");
     let mut job = pair.job(pair.address(), false);
     job.tls = Arc::clone(&other.source);
     let refused = run(&job, &stopping(), &mut NoFreeze, &common::Silent);
@@ -157,7 +157,11 @@ fn another_task_is_refused_in_the_handshake() {
     assert!(error.to_string().contains("certificate"), "{error}");
 
     // Our own certificate does not open another task's name either.
-    let mut tls = connect(&pair, &pair.certificates, "task-2.rehost.internal");
+    let mut tls = connect(
+        &pair,
+        &pair.certificates,
+        &rehost_certificates::server_name("task-2"),
+    );
     let _ = tls.write_all(b"x").and_then(|()| tls.flush());
     assert!(tls.read(&mut [0]).is_err());
     still_works(&pair);

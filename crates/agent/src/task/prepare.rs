@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context as _, ensure};
-use rehost_certificates::{certificates_from_pem, decrypt_key};
+use rehost_certificates::data_path_client_config;
 use rehost_replication::source::SourceVolume;
 use rehost_sms_api::client::Client;
 use rehost_sms_api::rehost::MappedVolume;
@@ -36,12 +36,8 @@ pub(crate) fn task_tls(client: &Client, task_id: &str) -> anyhow::Result<Arc<Cli
         .context("the task has no private key for the source")?;
     let ca = set.ca.context("the task has no CA certificate")?;
     let passphrase = secret.passphrase.context("the task has no passphrase")?;
-    let ca = certificates_from_pem(&ca)?
-        .into_iter()
-        .next()
-        .context("read the task's CA")?;
-    let key = decrypt_key(&key, &passphrase)?;
-    rehost_replication::client_config(certificates_from_pem(&certificate)?, key, ca)
+    data_path_client_config(&certificate, &key, &passphrase, &ca)
+        .map(Arc::new)
         .context("set up TLS for the task")
 }
 

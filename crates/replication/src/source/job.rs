@@ -17,7 +17,7 @@ pub struct ReplicationJob {
     pub state_dir: PathBuf,
     /// The receiver.
     pub peer: Peer,
-    /// Made by [`crate::client_config`] from the task's certificates.
+    /// Presents the task's certificate and trusts the task's CA alone.
     pub tls: Arc<rustls::ClientConfig>,
     /// Streams of a session, 1 to 64.
     pub streams: u32,

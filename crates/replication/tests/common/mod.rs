@@ -12,14 +12,16 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use rehost_certificates::{
+    TaskCertificates, data_path_client_config, data_path_server_config, server_name,
+};
 use rehost_replication::source::{
     Control, Event, NoFreeze, Observer, Outcome, Peer, Phase, ReplicationJob, SourceError,
     SourceVolume,
 };
 use rehost_replication::target::{Port, ReceivingTask, VolumeToReceive};
-use rehost_replication::{client_config, server_config};
 use rehost_volumes::{CHUNK_BYTES, ImageFormat, create_image, open_source, open_target, to_usize};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use secrecy::ExposeSecret;
 
 /// Certificates of one task.
 pub(crate) struct Certificates {
@@ -29,28 +31,20 @@ pub(crate) struct Certificates {
 }
 
 impl Certificates {
-    pub(crate) fn new(name: &str) -> Self {
-        let ca_key = rcgen::KeyPair::generate().unwrap();
-        let mut parameters = rcgen::CertificateParams::new(vec![]).unwrap();
-        parameters.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
-        let ca = parameters.self_signed(&ca_key).unwrap();
-        let issuer = rcgen::Issuer::new(parameters, ca_key);
-        let issue = || {
-            let key = rcgen::KeyPair::generate().unwrap();
-            let parameters = rcgen::CertificateParams::new(vec![name.to_owned()]).unwrap();
-            let certificate = parameters.signed_by(&key, &issuer).unwrap();
-            let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
-            (vec![certificate.der().clone()], key)
-        };
-        let anchor: CertificateDer<'static> = ca.der().clone();
-        let (certificates, key) = issue();
-        let source = client_config(certificates, key, anchor.clone()).unwrap();
-        let (certificates, key) = issue();
-        let target = server_config(certificates, key, anchor).unwrap();
+    pub(crate) fn new(task_id: &str) -> Self {
+        let set = TaskCertificates::mint(task_id).unwrap();
+        let passphrase = set.passphrase.expose_secret();
+        let key = set.source_private_key.expose_secret();
+        let source = data_path_client_config(&set.source_certificate, key, passphrase, &set.ca);
+        let (certificate, key) = (
+            &set.target_data_certificate,
+            set.target_data_private_key.expose_secret(),
+        );
+        let target = data_path_server_config(certificate, key, passphrase, &set.ca);
         Self {
-            source,
-            target,
-            name: name.to_owned(),
+            source: Arc::new(source.unwrap()),
+            target: Arc::new(target.unwrap()),
+            name: server_name(task_id),
         }
     }
 }
@@ -75,7 +69,7 @@ impl Pair {
         std::thread::spawn(move || running.run());
         Self {
             directory,
-            certificates: Certificates::new("task-1.rehost.internal"),
+            certificates: Certificates::new("task-1"),
             port,
             sizes: sizes.to_vec(),
         }
