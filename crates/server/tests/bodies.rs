@@ -145,6 +145,7 @@ fn unknown_ids_and_routes_are_404() {
         ("DELETE", "/rehost/v1/targets/nope", "", "REHOST.2001"),
         ("GET", "/rehost/v1/nope", "", "REHOST.4001"),
         ("POST", "/rehost/v1/targets", "", "REHOST.4001"),
+        ("POST", "/rehost/v1/tasks/nope/proof", "", "REHOST.4001"),
         ("GET", "/v3/nope/nope", "", "APIGW.0101"),
         ("PATCH", "/v3/sources", "", "APIGW.0101"),
         ("GET", "/v2", "", "APIGW.0101"),

@@ -166,6 +166,17 @@ fn a_pause_and_a_failure_go_on_where_they_were() {
     stage.act(&id, "start").unwrap();
     assert_eq!(stage.shown(&id).error_json, None);
     assert_eq!(stage.command(), "START");
+
+    stage.obeyed("START");
+    stage.traces(
+        &id,
+        "MIGRATE_LINUX_BLOCK",
+        40,
+        "the target has no room left",
+    );
+    stage.says("error", "replicating");
+    let error = stage.shown(&id).error_json.unwrap();
+    assert!(error.contains("the target has no room left"), "{error}");
 }
 
 #[test]

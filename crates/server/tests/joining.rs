@@ -3,6 +3,8 @@
 
 mod support;
 
+use std::io::Cursor;
+
 use rehost_certificates::{ControlPlaneCa, make_key_and_request};
 use rehost_sms_api::bodies::{
     DeleteIds, ListServersQuery, ListTasksQuery, PutCopyStateReq, UpdateTaskStatusReq,
@@ -173,7 +175,7 @@ fn an_agent_touches_its_own_source_and_nothing_else() {
     assert_refused(agent.show_passphrase(&task_id), ErrorCode::NotYours);
     assert_refused(agent.source_assignment(&task_id), ErrorCode::NotYours);
     assert_refused(
-        agent.put_proof(&task_id, &mut &b"x"[..]),
+        agent.put_proof(&task_id, &mut Cursor::new("x")),
         ErrorCode::NotYours,
     );
     assert_eq!(

@@ -2,6 +2,8 @@
 
 mod support;
 
+use std::io::{Cursor, empty};
+
 use rehost_certificates::{data_path_client_config, data_path_server_config};
 use rehost_sms_api::bodies::{
     ConfigBody, ConfigurationRequestBody, ConsistencyResult, ListTasksQuery,
@@ -211,14 +213,17 @@ fn proofs_and_reports_are_kept_and_replaced_whole() {
         .map(|number| number.to_le_bytes()[1])
         .collect();
     for proof in [b"first".to_vec(), large, b"last".to_vec()] {
-        stage.agent.put_proof(&id, &mut proof.as_slice()).unwrap();
+        stage
+            .agent
+            .put_proof(&id, &mut Cursor::new(&proof))
+            .unwrap();
         let mut read = Vec::new();
         let size = stage.operator.get_proof(&id, &mut read).unwrap();
         assert_eq!(size, u64::try_from(proof.len()).unwrap());
         assert!(read == proof, "the document is what was sent");
     }
     assert_refused(
-        stage.agent.put_proof(&id, &mut &b""[..]),
+        stage.agent.put_proof(&id, &mut empty()),
         ErrorCode::ProofMalformed,
     );
 

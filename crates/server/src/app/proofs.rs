@@ -13,6 +13,7 @@ use tokio::sync::mpsc;
 
 use super::{App, tasks};
 use crate::errors::{ApiError, refuse};
+use crate::http::body;
 use crate::identity::Caller;
 use crate::secret;
 
@@ -58,17 +59,16 @@ async fn store_parts(
     store: &Store,
     task_id: &str,
     upload: &str,
-    mut body: Body,
+    mut document: Body,
 ) -> Result<(i64, i64), ApiError> {
-    let broken_off = || refuse(ErrorCode::IncompleteBody, "It broke off.");
     let mut part = Vec::with_capacity(PART_BYTES);
     let (mut parts, mut size_bytes) = (0_i64, 0_i64);
     loop {
-        let frame = tokio::time::timeout(CHUNK_TIMEOUT, body.frame())
+        let frame = tokio::time::timeout(CHUNK_TIMEOUT, document.frame())
             .await
-            .map_err(|_| broken_off())?
+            .map_err(|_| body::broken_off())?
             .transpose()
-            .map_err(|_| broken_off())?;
+            .map_err(|error| body::unreadable(&error))?;
         let ended = frame.is_none();
         let mut data = frame
             .and_then(|frame| frame.into_data().ok())

@@ -1,14 +1,16 @@
 //! Bodies of requests: JSON within a limit of size and time, and clear words if it is not that.
 
+use std::error::Error;
 use std::time::Duration;
 
 use axum::extract::{FromRequest, Request};
 use http::header::CONTENT_TYPE;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
-use rehost_sms_api::errors::ErrorCode;
+use rehost_sms_api::errors::{ErrorCode, GatewayReason};
 use serde::de::DeserializeOwned;
 
 use crate::errors::{ApiError, refuse};
+use crate::identity::AnotherBody;
 
 /// More than any body of the contract needs: an inventory of 50 disks is a few hundred KiB.
 pub(crate) const MAX_BODY_BYTES: usize = 2 * 1024 * 1024;
@@ -24,8 +26,23 @@ pub(crate) async fn read(body: axum::body::Body) -> Result<axum::body::Bytes, Ap
             ErrorCode::BodyTooLong,
             format!("The limit is {MAX_BODY_BYTES} bytes."),
         )),
-        Ok(Err(_)) | Err(_) => Err(refuse(ErrorCode::IncompleteBody, "It broke off.")),
+        Ok(Err(error)) => Err(unreadable(&*error)),
+        Err(_) => Err(broken_off()),
     }
+}
+
+/// Why a body did not come to its end.
+pub(crate) fn unreadable(error: &(dyn Error + 'static)) -> ApiError {
+    if AnotherBody::is_cause_of(error) {
+        tracing::info!("a signed body is not the one that was announced");
+        return GatewayReason::BadSignature.into();
+    }
+    broken_off()
+}
+
+/// A body whose sender is gone, or silent for too long.
+pub(crate) fn broken_off() -> ApiError {
+    refuse(ErrorCode::IncompleteBody, "It broke off.")
 }
 
 /// A JSON body that must be there.

@@ -9,7 +9,7 @@ use rehost_sms_api::errors::{ErrorCode, GatewayReason};
 use super::{iam, rehost, request_id, sources, task_settings, tasks, versions};
 use crate::app::App;
 use crate::errors::{ApiError, refuse};
-use crate::identity::authenticate::authenticate;
+use crate::identity::authenticate::{BodyUse, authenticate};
 
 /// All routes, with what stands in front of them.
 pub(crate) fn router(app: App) -> Router {
@@ -18,9 +18,17 @@ pub(crate) fn router(app: App) -> Router {
         .merge(task_routes())
         .merge(iam_routes())
         .merge(rehost_routes())
-        .layer(from_fn_with_state(app.clone(), authenticate));
+        .layer(from_fn_with_state(
+            (app.clone(), BodyUse::Whole),
+            authenticate,
+        ));
+    let streams = stream_routes().layer(from_fn_with_state(
+        (app.clone(), BodyUse::Streamed),
+        authenticate,
+    ));
     Router::new()
         .merge(known_callers)
+        .merge(streams)
         .merge(open_routes())
         .fallback(no_such_route)
         .method_not_allowed_fallback(no_such_route)
@@ -124,10 +132,12 @@ fn rehost_routes() -> Router<App> {
             "/rehost/v1/tasks/{id}/report",
             get(rehost::report).put(rehost::put_report),
         )
-        .route(
-            "/rehost/v1/tasks/{id}/proof",
-            get(rehost::proof).put(rehost::put_proof),
-        )
+        .route("/rehost/v1/tasks/{id}/proof", get(rehost::proof))
+}
+
+/// Routes that take a body of any length as it comes.
+fn stream_routes() -> Router<App> {
+    Router::new().route("/rehost/v1/tasks/{id}/proof", put(rehost::put_proof))
 }
 
 /// A path or a method that nobody serves; in the words of whoever would have served it.

@@ -10,8 +10,9 @@ use axum::response::{IntoResponse as _, Response};
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use rehost_sms_api::errors::GatewayReason;
-use rehost_sms_api::signing::Authorization;
+use rehost_sms_api::signing::{Authorization, body_hash};
 
+use super::announced_body::AnnouncedBody;
 use super::{Caller, PeerFingerprint, signature, tokens};
 use crate::app::App;
 use crate::errors::ApiError;
@@ -19,15 +20,28 @@ use crate::http::body;
 
 const TOKEN_HEADER: &str = "x-auth-token";
 
+/// How a route takes the body of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum BodyUse {
+    /// As a whole, within the usual limit.
+    Whole,
+    /// As it comes, and puts nothing in force before its end.
+    Streamed,
+}
+
 /// Finds the caller, or answers in the gateway's form.
-pub(crate) async fn authenticate(State(app): State<App>, request: Request, next: Next) -> Response {
-    match identify(&app, request).await {
+pub(crate) async fn authenticate(
+    State((app, body_use)): State<(App, BodyUse)>,
+    request: Request,
+    next: Next,
+) -> Response {
+    match identify(&app, body_use, request).await {
         Ok(request) => next.run(request).await,
         Err(error) => error.into_response(),
     }
 }
 
-async fn identify(app: &App, request: Request) -> Result<Request, ApiError> {
+async fn identify(app: &App, body_use: BodyUse, request: Request) -> Result<Request, ApiError> {
     let (mut parts, mut body) = request.into_parts();
     let caller = if let Some(token) = text(&parts.headers, TOKEN_HEADER) {
         let token = tokens::validate_token(&app.store, token).await?;
@@ -37,10 +51,16 @@ async fn identify(app: &App, request: Request) -> Result<Request, ApiError> {
     } else if let Some(value) = text(&parts.headers, AUTHORIZATION.as_str())
         .filter(|value| Authorization::is_signature(value))
     {
-        let bytes: Bytes = body::read(body).await?;
-        let caller = signature::check(app, value, &parts, &bytes).await?;
-        body = Body::from(bytes);
-        caller
+        let announced = signature::announced_hash(&parts.headers);
+        if let Some(announced) = announced.filter(|_| body_use == BodyUse::Streamed) {
+            body = Body::new(AnnouncedBody::new(body, announced));
+            signature::check(app, value, &parts, announced).await?
+        } else {
+            let bytes: Bytes = body::read(body).await?;
+            let caller = signature::check(app, value, &parts, body_hash(&bytes)).await?;
+            body = Body::from(bytes);
+            caller
+        }
     } else if let Some(PeerFingerprint(fingerprint)) = parts.extensions.get() {
         let identity = app.store.identity_by_fingerprint(fingerprint).await?;
         let identity = identity.ok_or(GatewayReason::BadToken)?;

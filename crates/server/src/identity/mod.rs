@@ -1,5 +1,6 @@
 //! Who calls: tokens, request signatures, client certificates, and how one gets them.
 
+mod announced_body;
 pub(crate) mod authenticate;
 mod caller;
 mod join;
@@ -9,6 +10,7 @@ mod password;
 mod signature;
 mod tokens;
 
+pub(crate) use announced_body::AnotherBody;
 pub(crate) use caller::{Caller, PeerFingerprint};
 pub(crate) use join::{join, make_join_token};
 pub(crate) use lockout::Lockout;

@@ -1,26 +1,27 @@
 //! Requests signed with an access key (SDK-HMAC-SHA256).
 //!
 //! The signature covers the path and the query as they came over the wire, the headers that the
-//! client chose, and the body bytes; hence the body is read, within the usual limit, before anything
-//! is decided.
+//! client chose, and the hash of the body. Hence a body is read, within the usual limit, before
+//! anything is decided; only where it streams, and its hash is announced, it is compared afterwards.
 
-use axum::body::Bytes;
 use http::HeaderMap;
 use http::request::Parts;
 use rehost_sms_api::errors::GatewayReason;
-use rehost_sms_api::signing::{Authorization, RequestToSign, SignatureError, body_hash, verify};
+use rehost_sms_api::signing::{
+    Authorization, BODY_HASH_HEADER, RequestToSign, SignatureError, announced_body_hash, verify,
+};
 
 use super::Caller;
 use crate::app::App;
 use crate::clock::now_ms;
 use crate::errors::ApiError;
 
-/// Finds out whose signature it is, and whether it is right.
+/// Finds out whose signature it is, and whether it is right for a body of this hash.
 pub(super) async fn check(
     app: &App,
     authorization: &str,
     parts: &Parts,
-    body: &Bytes,
+    body_sha256: [u8; 32],
 ) -> Result<Caller, ApiError> {
     let authorization = Authorization::parse(authorization).map_err(|error| {
         tracing::debug!(%error, "signature refused");
@@ -38,7 +39,7 @@ pub(super) async fn check(
         method: parts.method.as_str(),
         path: parts.uri.path(),
         query: parts.uri.query().unwrap_or_default(),
-        body_sha256: body_hash(body),
+        body_sha256,
     };
     let header = |name: &str| single(&parts.headers, name);
     match verify(
@@ -63,6 +64,11 @@ pub(super) async fn check(
             Err(GatewayReason::BadSignature.into())
         }
     }
+}
+
+/// The hash that the body is going to have, if the client says so. The signature covers it.
+pub(super) fn announced_hash(headers: &HeaderMap) -> Option<[u8; 32]> {
+    announced_body_hash(single(headers, BODY_HASH_HEADER)?)
 }
 
 /// The value of a header that is there exactly once.

@@ -101,6 +101,12 @@ impl ControlPlane {
         self.run(Revision::default());
     }
 
+    /// As [`ControlPlane::restart`], and without TLS from now on.
+    pub fn restart_plain(&mut self) {
+        self.tls = TlsMode::Off;
+        self.restart();
+    }
+
     pub fn text(&self, key: &str) -> String {
         self.login[key].as_str().unwrap().to_owned()
     }

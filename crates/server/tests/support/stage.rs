@@ -90,12 +90,16 @@ impl Stage {
     }
 
     pub fn progress(&self, task_id: &str, name: &str, progress: u32) {
+        self.traces(task_id, name, progress, "");
+    }
+
+    pub fn traces(&self, task_id: &str, name: &str, progress: u32, trace: &str) {
         let body = UpdateTaskSpeedReq {
             subtask_name: Some(name.into()),
             progress: Some(progress),
             replicatesize: Some(10),
             totalsize: Some(1000),
-            process_trace: Some(String::new()),
+            process_trace: Some(trace.into()),
             migrate_speed: Some(80.5),
             remain_time: Some(60),
             ..UpdateTaskSpeedReq::default()

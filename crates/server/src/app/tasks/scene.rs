@@ -96,7 +96,11 @@ impl Scene {
         }
         if task.rules.state.is_failed() {
             let known = task.row.error_json.take();
-            task.row.error_json = self.failure.take().or(known).or_else(unexplained);
+            task.row.error_json = self
+                .failure
+                .take()
+                .or(known)
+                .or_else(|| Some(traced_failure(task)));
         }
         let param = to_json(&param_of(task))?;
         self.gone = transition.task == After::Gone;
@@ -229,6 +233,13 @@ fn forget_later_subtasks(task: &mut Task) {
     });
 }
 
-fn unexplained() -> Option<String> {
-    Some(json!({ "error_code": "SMS.1801", "error_msg": "The agent gave no reason." }).to_string())
+/// The failure of a task whose agent only said `error`: what the subtask at hand last said of itself
+/// is the reason that is known.
+fn traced_failure(task: &Task) -> String {
+    let traces = task.subtasks.iter().rev();
+    let reason = traces
+        .filter_map(|subtask| subtask.process_trace.as_deref())
+        .find(|trace| !trace.is_empty())
+        .unwrap_or("The agent gave no reason.");
+    json!({ "error_code": "SMS.1801", "error_msg": reason }).to_string()
 }
