@@ -21,7 +21,7 @@ pub(crate) struct AnotherBody;
 impl AnotherBody {
     /// Whether this is what an error of a body comes from.
     pub(crate) fn is_cause_of(error: &(dyn Error + 'static)) -> bool {
-        std::iter::successors(Some(error), |error| error.source()).any(|error| error.is::<Self>())
+        std::iter::successors(Some(error), |&error| error.source()).any(|error| error.is::<Self>())
     }
 }
 

@@ -78,6 +78,15 @@ pub enum ClientError {
         /// The limit.
         limit_bytes: u64,
     },
+    /// What was to be sent could not be read.
+    #[error("cannot read what {call} is to send: check the file")]
+    Input {
+        /// Method and path.
+        call: String,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
     /// What was received could not be written to where the caller wanted it.
     #[error("cannot write the answer to {call}: check the free space of the output")]
     Output {

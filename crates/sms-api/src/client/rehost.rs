@@ -1,6 +1,6 @@
 //! Calls of the routes beside the public contract.
 
-use std::io::{Read, Write};
+use std::io::{Read, Seek, Write};
 
 use super::call::Call;
 use super::{Client, ClientError};
@@ -121,12 +121,17 @@ impl Client {
         self.call(of_rehost("GET", &["tasks", task_id, "report"]))
     }
 
-    /// `PUT /rehost/v1/tasks/{task_id}/proof`: sends the proof document as it is read.
+    /// `PUT /rehost/v1/tasks/{task_id}/proof`: sends the proof document as it is read. With an
+    /// access key it is read twice, because its hash must be signed first.
     ///
     /// # Errors
-    /// [`ClientError`]; a failure to read `proof` counts as [`ClientError::Transport`], and access
-    /// keys cannot sign a stream ([`ClientError::Config`]).
-    pub fn put_proof(&self, task_id: &str, proof: &mut impl Read) -> Result<(), ClientError> {
+    /// [`ClientError`]; a failure to read `proof` while it is sent counts as
+    /// [`ClientError::Transport`].
+    pub fn put_proof(
+        &self,
+        task_id: &str,
+        proof: &mut (impl Read + Seek),
+    ) -> Result<(), ClientError> {
         self.upload(&of_rehost("PUT", &["tasks", task_id, "proof"]), proof)
     }
 

@@ -1,7 +1,7 @@
 //! Making a call: credentials, sending, reading the answer. The only place that touches the HTTP
 //! library.
 
-use std::io::{Read, Write};
+use std::io::{Read, Seek, SeekFrom, Write};
 use std::time::Duration;
 
 use secrecy::{ExposeSecret as _, SecretString};
@@ -14,7 +14,7 @@ use super::Client;
 use super::call::Call;
 use super::config::Credentials;
 use super::error::ClientError;
-use crate::signing::{self, RequestToSign};
+use crate::signing::{self, BODY_HASH_HEADER, RequestToSign};
 
 /// Longest JSON answer that is read.
 const MAX_JSON_BYTES: u64 = 64 << 20;
@@ -38,7 +38,23 @@ enum Patience {
 enum Payload<'a> {
     Nothing,
     Json(Vec<u8>),
-    Stream(&'a mut dyn Read),
+    Stream {
+        input: &'a mut dyn Read,
+        /// Hash of all that will be read; there if the request is going to be signed.
+        sha256: Option<[u8; 32]>,
+    },
+}
+
+impl Payload<'_> {
+    /// Hash that a signature covers.
+    fn sha256(&self) -> [u8; 32] {
+        match self {
+            Self::Nothing => signing::body_hash(b""),
+            Self::Json(json) => signing::body_hash(json),
+            // Whoever signs has hashed; the hash of nothing would be refused, never believed.
+            Self::Stream { sha256, .. } => sha256.unwrap_or_else(|| signing::body_hash(b"")),
+        }
+    }
 }
 
 impl Client {
@@ -94,16 +110,22 @@ impl Client {
         }
     }
 
-    /// Calls with a body that is read as it is sent. A signature would need the hash of the whole
-    /// body first, and so access keys are refused.
-    pub(super) fn upload(&self, call: &Call, input: &mut dyn Read) -> Result<(), ClientError> {
-        if matches!(self.shared.credentials, Credentials::AccessKey { .. }) {
-            return Err(ClientError::Config {
-                problem: "a stream cannot be signed with an access key: use a certificate or a token",
-                source: None,
-            });
-        }
-        let answer = self.exchange(call, Payload::Stream(input), Patience::WhileItMoves)?;
+    /// Calls with a body that is read as it is sent, from where `input` stands to its end. A
+    /// signature needs the hash of the whole body first; then it is read twice.
+    pub(super) fn upload(
+        &self,
+        call: &Call,
+        input: &mut (impl Read + Seek),
+    ) -> Result<(), ClientError> {
+        let sha256 = matches!(self.shared.credentials, Credentials::AccessKey { .. })
+            .then(|| hash_ahead(input))
+            .transpose()
+            .map_err(|source| ClientError::Input {
+                call: call.name(),
+                source,
+            })?;
+        let payload = Payload::Stream { input, sha256 };
+        let answer = self.exchange(call, payload, Patience::WhileItMoves)?;
         self.read_all(&call.name(), answer.into_body()).map(drop)
     }
 
@@ -139,7 +161,7 @@ impl Client {
         let answer = match payload {
             Payload::Nothing => self.run(Request::from_parts(head, SendBody::none()), patience),
             Payload::Json(json) => self.run(Request::from_parts(head, json), patience),
-            Payload::Stream(input) => self.run(
+            Payload::Stream { input, .. } => self.run(
                 Request::from_parts(head, SendBody::from_reader(input)),
                 patience,
             ),
@@ -195,16 +217,18 @@ impl Client {
                     request = request.header("x-project-id", project_id);
                     signed_headers.push(("x-project-id", project_id));
                 }
-                let body: &[u8] = if let Payload::Json(json) = payload {
-                    json
-                } else {
-                    &[]
-                };
+                let body_sha256 = payload.sha256();
+                let announced;
+                if matches!(payload, Payload::Stream { .. }) {
+                    announced = signing::announce_body_hash(&body_sha256);
+                    request = request.header(BODY_HASH_HEADER, &announced);
+                    signed_headers.push((BODY_HASH_HEADER, &announced));
+                }
                 let to_sign = RequestToSign {
                     method: call.method,
                     path: &format!("{}{}", endpoint.path_prefix, call.path),
                     query: &query,
-                    body_sha256: signing::body_hash(body),
+                    body_sha256,
                 };
                 let now = jiff::Timestamp::now().as_second();
                 let secret_key = secret_key.expose_secret();
@@ -251,6 +275,14 @@ impl Client {
             },
         }
     }
+}
+
+/// Hash of all that is left to be read, with `input` where it stood before.
+fn hash_ahead(input: &mut (impl Read + Seek)) -> std::io::Result<[u8; 32]> {
+    let begin = input.stream_position()?;
+    let hash = signing::hash_of_reader(input)?;
+    input.seek(SeekFrom::Start(begin))?;
+    Ok(hash)
 }
 
 /// A header value that the HTTP library keeps out of its logs.

@@ -11,17 +11,19 @@
 //! schemes that SDKs can be switched to (`V11-HMAC-SHA256`, SM3, ECDSA) are refused.
 
 mod authorization;
+mod body;
 mod canonical;
 mod sign;
 mod verify;
 
 pub use authorization::Authorization;
+pub use body::{BodyHasher, announce_body_hash, announced_body_hash, body_hash, hash_of_reader};
 pub use canonical::{RequestToSign, percent_encode};
 pub use sign::{SignedRequest, sign};
 pub use verify::{MAX_CLOCK_DIFFERENCE_SECONDS, SignatureError, verify};
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
-use sha2::{Digest as _, Sha256};
+use sha2::Sha256;
 
 /// Name of the scheme.
 pub const SCHEME: &str = "SDK-HMAC-SHA256";
@@ -29,12 +31,6 @@ pub const SCHEME: &str = "SDK-HMAC-SHA256";
 pub const DATE_HEADER: &str = "x-sdk-date";
 /// Header that may carry the hash of the body.
 pub const BODY_HASH_HEADER: &str = "x-sdk-content-sha256";
-
-/// Hash of a body as it enters the canonical request.
-#[must_use]
-pub fn body_hash(body: &[u8]) -> [u8; 32] {
-    Sha256::digest(body).into()
-}
 
 /// The signature of a canonical request, 64 lower-case hexadecimal digits.
 fn signature(secret_key: &str, date: &str, canonical_request: &str) -> String {

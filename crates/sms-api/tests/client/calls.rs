@@ -1,13 +1,13 @@
 //! Calls over plain HTTP: paths, bodies, credentials, errors, streams.
 
+use std::io::{Cursor, ErrorKind, Read, Seek, SeekFrom};
 use std::net::TcpListener;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use rehost_sms_api::bodies::iam::AuthTokensRequest;
 use rehost_sms_api::bodies::{ListServersQuery, PostTask, PutCopyStateReq, SourceServerByTask};
 use rehost_sms_api::client::{ClientError, Credentials};
 use rehost_sms_api::errors::ErrorCode;
-use rehost_sms_api::signing::{Authorization, RequestToSign, body_hash, verify};
+use rehost_sms_api::signing::{BODY_HASH_HEADER, announce_body_hash, body_hash};
 use secrecy::ExposeSecret as _;
 
 use crate::peer::{Answer, client, ok, start};
@@ -42,13 +42,9 @@ fn signed_requests_verify_as_they_arrive() {
         (received[1].method.as_str(), received[1].path.as_str()),
         ("PUT", "/v3/sources/s%2F1/changestate")
     );
-    let now = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap()
-        .as_secs();
     for request in &received {
         assert_eq!(request.header("x-project-id"), Some("p1"));
-        let authorization = Authorization::parse(request.header("authorization").unwrap()).unwrap();
+        let authorization = request.verify("SK").unwrap();
         assert_eq!(authorization.access_key, "AK");
         assert!(
             authorization
@@ -56,21 +52,6 @@ fn signed_requests_verify_as_they_arrive() {
                 .iter()
                 .any(|name| name == "host")
         );
-        let to_sign = RequestToSign {
-            method: &request.method,
-            path: &request.path,
-            query: &request.query,
-            body_sha256: body_hash(&request.body),
-        };
-        let header = |name: &str| request.header(name);
-        verify(
-            &authorization,
-            &to_sign,
-            header,
-            "SK",
-            now.try_into().unwrap(),
-        )
-        .unwrap();
     }
 }
 
@@ -164,7 +145,7 @@ fn a_proof_is_streamed_both_ways() {
     let proof = "0123456789abcdef".repeat(20_000);
     let (endpoint, peer) = start(vec![ok("{}"), ok(&proof)]);
     let client = client(&endpoint, Credentials::Token("tok".into()));
-    client.put_proof("t1", &mut proof.as_bytes()).unwrap();
+    client.put_proof("t1", &mut Cursor::new(&proof)).unwrap();
     let mut output = Vec::new();
     assert_eq!(
         client.get_proof("t1", &mut output).unwrap(),
@@ -177,10 +158,38 @@ fn a_proof_is_streamed_both_ways() {
 }
 
 #[test]
-fn an_access_key_cannot_sign_a_stream() {
+fn a_stream_is_signed_by_its_hash_and_sent_from_where_it_stood() {
+    let proof = "0123456789abcdef".repeat(20_000);
+    let (endpoint, peer) = start(vec![ok("{}")]);
+    let client = client(&endpoint, access_key());
+    let mut input = Cursor::new(&proof);
+    input.set_position(5);
+    client.put_proof("t1", &mut input).unwrap();
+
+    let received = peer.join().unwrap().remove(0);
+    assert_eq!(received.body, &proof.as_bytes()[5..]);
+    let hash = announce_body_hash(&body_hash(&received.body));
+    assert_eq!(received.header(BODY_HASH_HEADER), Some(hash.as_str()));
+    let signed = received.verify("SK").unwrap();
+    assert!(signed.signed_headers.contains(&BODY_HASH_HEADER.to_owned()));
+}
+
+#[test]
+fn what_cannot_be_hashed_is_not_sent() {
+    struct Unreadable;
+    impl Read for Unreadable {
+        fn read(&mut self, _: &mut [u8]) -> std::io::Result<usize> {
+            Err(ErrorKind::IsADirectory.into())
+        }
+    }
+    impl Seek for Unreadable {
+        fn seek(&mut self, _: SeekFrom) -> std::io::Result<u64> {
+            Ok(0)
+        }
+    }
     let client = client("http://127.0.0.1:1", access_key());
-    let refused = client.put_proof("t1", &mut std::io::empty());
-    assert!(matches!(refused, Err(ClientError::Config { .. })));
+    let failed = client.put_proof("t1", &mut Unreadable);
+    assert!(matches!(failed, Err(ClientError::Input { .. })));
 }
 
 #[test]

@@ -3,8 +3,10 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
 use std::thread::JoinHandle;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use rehost_sms_api::client::{Client, ClientConfig, Credentials};
+use rehost_sms_api::signing::{Authorization, RequestToSign, SignatureError, body_hash, verify};
 
 /// A request as it arrived.
 #[derive(Debug)]
@@ -22,6 +24,22 @@ impl Received {
             .iter()
             .find(|(known, _)| known == name)
             .map(|(_, value)| value.as_str())
+    }
+
+    /// Verifies the signature over what was received.
+    pub(crate) fn verify(&self, secret_key: &str) -> Result<Authorization, SignatureError> {
+        let authorization = Authorization::parse(self.header("authorization").unwrap())?;
+        let request = RequestToSign {
+            method: &self.method,
+            path: &self.path,
+            query: &self.query,
+            body_sha256: body_hash(&self.body),
+        };
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+        let now = now.as_secs().try_into().unwrap();
+        let header = |name: &str| self.header(name);
+        verify(&authorization, &request, header, secret_key, now)?;
+        Ok(authorization)
     }
 
     pub(crate) fn json(&self) -> serde_json::Value {
