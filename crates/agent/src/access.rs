@@ -40,7 +40,7 @@ pub(crate) fn client(access: &AgentAccess, state_dir: &Path, name: &str) -> anyh
                 .with_context(|| format!("read the access key in {}", key_file.display()))?;
             Client::new(ClientConfig {
                 endpoint: endpoint.clone(),
-                ca_pem: Some(read(ca_file)?),
+                ca_pem: ca_file.as_deref().map(read).transpose()?,
                 credentials: Credentials::AccessKey {
                     access_key: keys.access_key,
                     secret_key: keys.secret_key.into(),

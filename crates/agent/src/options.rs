@@ -34,8 +34,8 @@ pub enum AgentAccess {
     AccessKey {
         /// Base URL of the control plane.
         endpoint: String,
-        /// CA certificate of the control plane, PEM.
-        ca_file: PathBuf,
+        /// CA certificate of the control plane, PEM. Needed for `https`.
+        ca_file: Option<PathBuf>,
         /// JSON with `access_key`, `secret_key` and, if wanted, `project_id`; `first-login.json` of
         /// the control plane will do. Keys are taken from a file so that no process list shows them.
         key_file: PathBuf,

@@ -45,13 +45,13 @@ pub(crate) struct Options {
 #[command(next_help_heading = "With an access key instead of joining")]
 struct KeyOptions {
     /// JSON file with `access_key` and `secret_key`, such as first-login.json.
-    #[arg(long, value_name = "FILE", requires_all = ["endpoint", "ca_file"])]
+    #[arg(long, value_name = "FILE", requires = "endpoint")]
     #[arg(conflicts_with_all = ["join", "join_file"])]
     key_file: Option<PathBuf>,
     /// Base URL of the control plane, such as https://10.0.0.5:8443.
     #[arg(long, value_name = "URL", requires = "key_file")]
     endpoint: Option<String>,
-    /// CA certificate of the control plane, PEM.
+    /// CA certificate of the control plane, PEM. Needed for https.
     #[arg(long, value_name = "FILE", requires = "key_file")]
     ca_file: Option<PathBuf>,
 }
@@ -66,8 +66,8 @@ pub(crate) fn run(options: Options) -> Result<ExitCode> {
         endpoint,
         ca_file,
     } = options.key;
-    let access = match (key_file, endpoint, ca_file) {
-        (Some(key_file), Some(endpoint), Some(ca_file)) => AgentAccess::AccessKey {
+    let access = match (key_file, endpoint) {
+        (Some(key_file), Some(endpoint)) => AgentAccess::AccessKey {
             endpoint,
             ca_file,
             key_file,
