@@ -163,6 +163,31 @@ impl Site {
     /// If it does not come up.
     pub fn agent(&self, name: &str, disks: &[&Path]) -> Result<Agent> {
         let token = make_token(self.directory(), "source")?;
+        self.agent_known_by(name, disks, ["--join-file".into(), token.into()])
+    }
+
+    /// As [`Site::agent`], but the agent calls with an access key in place of joining.
+    ///
+    /// # Errors
+    /// If it does not come up.
+    pub fn agent_with_access_key(&self, name: &str, disks: &[&Path]) -> Result<Agent> {
+        let known_by: [OsString; 6] = [
+            "--key-file".into(),
+            self.login_file().into(),
+            "--endpoint".into(),
+            self.endpoint().into(),
+            "--ca-file".into(),
+            self.ca_file().into(),
+        ];
+        self.agent_known_by(name, disks, known_by)
+    }
+
+    fn agent_known_by(
+        &self,
+        name: &str,
+        disks: &[&Path],
+        known_by: impl IntoIterator<Item = OsString>,
+    ) -> Result<Agent> {
         let state = self.directory().join(format!("agent-{name}"));
         let mut arguments: Vec<OsString> = [
             "agent",
@@ -176,7 +201,8 @@ impl Site {
         ]
         .map(Into::into)
         .into();
-        arguments.extend([state.into(), "--join-file".into(), token.into()]);
+        arguments.push(state.into());
+        arguments.extend(known_by);
         for disk in disks {
             arguments.extend(["--disk".into(), disk.as_os_str().to_owned()]);
         }
