@@ -1,7 +1,8 @@
 //! Freezing real file systems on loop devices, and thawing them whoever dies.
 //!
 //! This file is its own test program: started as `freeze-guard` it is the guard, started as
-//! `agent-side` it is an agent that freezes and then waits to be killed.
+//! `slow-freeze-guard` it is one that takes its time to start, started as `agent-side` it is an agent
+//! that freezes and then waits to be killed.
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a test program")]
 
 use std::ffi::OsString;
@@ -11,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 use std::sync::mpsc::channel;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rehost_agent::freeze::{GuardCommand, GuardedFreezer};
 use rehost_agent::freeze_guard_main;
@@ -22,6 +23,10 @@ use rustix::process::{Pid, Signal, kill_process};
 type Test = (&'static str, fn());
 const TESTS: &[Test] = &[
     ("privileged_frozen_until_thawed", frozen_until_thawed),
+    (
+        "privileged_only_the_time_of_being_frozen_counts",
+        only_the_time_of_being_frozen_counts,
+    ),
     (
         "privileged_a_partition_is_frozen_with_its_disk",
         a_partition_is_frozen_with_its_disk,
@@ -47,16 +52,23 @@ const TESTS: &[Test] = &[
 fn main() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
     match arguments.first().and_then(|first| first.to_str()) {
-        Some("freeze-guard") => {
-            let result = freeze_guard_main(&arguments[1..]);
-            if result.is_ok() {
-                ExitCode::SUCCESS
-            } else {
-                ExitCode::FAILURE
-            }
+        Some("freeze-guard") => guard(&arguments[1..]),
+        Some("slow-freeze-guard") => {
+            thread::sleep(SLOW_START);
+            guard(&arguments[1..])
         }
         Some("agent-side") => agent_side(Path::new(&arguments[1])),
         _ => run_tests(&arguments),
+    }
+}
+
+/// What a slow guard needs before it is ready, at least.
+const SLOW_START: Duration = Duration::from_secs(1);
+
+fn guard(arguments: &[OsString]) -> ExitCode {
+    match freeze_guard_main(arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
     }
 }
 
@@ -212,6 +224,24 @@ fn frozen_until_thawed() {
     freezer.freeze().unwrap();
     drop(freezer);
     assert!(!mounted.is_frozen());
+}
+
+fn only_the_time_of_being_frozen_counts() {
+    let mounted = Mounted::new(false);
+    let mut command = GuardCommand::of_this_executable();
+    command.arguments = vec!["slow-freeze-guard".into()];
+    let mut freezer = GuardedFreezer::new(vec![mounted.disk.clone()], command);
+    let begun = Instant::now();
+    freezer.freeze().unwrap();
+    let frozen = Instant::now();
+    assert!(mounted.is_frozen());
+    let surely_frozen = frozen.elapsed();
+    let counted = freezer.thaw().unwrap().unwrap();
+    // Whatever the machine is doing meanwhile: no writer waits before the guard is ready.
+    assert!(counted >= surely_frozen, "{counted:?}");
+    assert!(counted <= begun.elapsed() - SLOW_START, "{counted:?}");
+    // Once thawed there is nothing to thaw.
+    assert_eq!(freezer.thaw().unwrap(), None);
 }
 
 fn a_partition_is_frozen_with_its_disk() {

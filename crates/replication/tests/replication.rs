@@ -6,10 +6,13 @@ mod common;
 
 use std::os::unix::fs::MetadataExt;
 use std::sync::Mutex;
+use std::time::Duration;
 
 use common::{Pair, Watching, breaking_link};
 use rehost_replication::IN_FLIGHT_WINDOW_BYTES;
-use rehost_replication::source::{Control, Finished, NoFreeze, Outcome, Phase, run};
+use rehost_replication::source::{
+    Control, Finished, FreezeError, Freezer, NoFreeze, Outcome, Phase, run,
+};
 use rehost_volumes::{CHUNK_BYTES, ImageFormat, create_image, open_target};
 
 const MIB: u64 = 1 << 20;
@@ -103,6 +106,31 @@ fn sync_rounds_carry_what_is_written_meanwhile() {
         phases[phases.len() - 2..],
         [Phase::FinalRound, Phase::Verifying]
     );
+}
+
+#[test]
+fn downtime_is_what_the_freezer_measured() {
+    /// Knows better than the clock of the round how long it held the source.
+    #[derive(Debug)]
+    struct Measured;
+    impl Freezer for Measured {
+        fn freeze(&mut self) -> Result<(), FreezeError> {
+            Ok(())
+        }
+        fn thaw(&mut self) -> Result<Option<Duration>, FreezeError> {
+            Ok(Some(Duration::from_secs(4711)))
+        }
+    }
+    let pair = Pair::new(&[2 * MIB]);
+    pair.fill(0, 0..2, 1);
+    pair.receive();
+    let control = Control::new();
+    control.request_cutover();
+    let job = pair.job(pair.address(), true);
+    let finished = finished(run(&job, &control, &mut Measured, &common::Silent).unwrap());
+    assert!(finished.proof.equal);
+    let counted = finished.volumes[0].downtime_seconds;
+    assert!((counted - 4711.0).abs() < 1e-9, "{counted}");
 }
 
 #[test]

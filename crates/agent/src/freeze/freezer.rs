@@ -85,7 +85,7 @@ struct Held {
     say: Option<ChildStdin>,
     heard: Receiver<String>,
     roots: Vec<File>,
-    /// When the guard was told to freeze.
+    /// When the guard was told to freeze, which is when the first writer may have to wait.
     since: Instant,
 }
 
@@ -209,18 +209,20 @@ impl GuardedFreezer {
         }
     }
 
-    fn try_thaw(&mut self) -> Result<(), GuardError> {
+    /// For how long writers had to wait, if anything was frozen.
+    fn try_thaw(&mut self) -> Result<Option<Duration>, GuardError> {
         let Some(mut held) = self.held.take() else {
-            return Ok(());
+            return Ok(None);
         };
         let answer = held.ask(words::THAW, ANSWER_TIME);
-        let frozen_seconds = held.since.elapsed().as_secs_f64();
+        let frozen = held.since.elapsed();
         let failure = held.release();
         self.quiet_time.end();
         warn_of(failure);
+        let frozen_seconds = frozen.as_secs_f64();
         tracing::info!(frozen_seconds, "the source's file systems are thawed");
         match answer?.as_str() {
-            words::THAWED => Ok(()),
+            words::THAWED => Ok(Some(frozen)),
             word => Err(GuardError::from_word(word)),
         }
     }
@@ -306,7 +308,7 @@ impl Freezer for GuardedFreezer {
         })
     }
 
-    fn thaw(&mut self) -> Result<(), FreezeError> {
+    fn thaw(&mut self) -> Result<Option<Duration>, FreezeError> {
         self.try_thaw().map_err(|cause| FreezeError {
             act: "thaw",
             source: cause.into(),
@@ -320,5 +322,27 @@ impl Drop for GuardedFreezer {
             // Nobody is left to be told that the round is void.
             let _ = self.try_thaw();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_image_file_has_nothing_to_freeze() {
+        let directory = tempfile::tempdir().unwrap();
+        let image = directory.path().join("disk.img");
+        std::fs::write(&image, [0; 4096]).unwrap();
+        // This command could guard nothing; it is not even started.
+        let program = directory.path().join("nothing");
+        let command = GuardCommand {
+            program,
+            arguments: Vec::new(),
+        };
+        let mut freezer = GuardedFreezer::new(vec![image], command);
+        freezer.freeze().unwrap();
+        assert_eq!(freezer.guard_id(), None);
+        assert_eq!(freezer.thaw().unwrap(), None);
     }
 }

@@ -40,7 +40,7 @@ pub enum Event {
     },
     /// The source was frozen for the final round and works again.
     Thawed {
-        /// How long, in seconds.
+        /// For how long, in seconds; the length of the round if nothing had to be frozen.
         downtime_seconds: f64,
     },
 }

@@ -1,6 +1,7 @@
 //! Holding the source still for the final round.
 
 use std::fmt::Debug;
+use std::time::Duration;
 
 /// Why the source could not be frozen or thawed.
 #[derive(Debug, thiserror::Error)]
@@ -21,11 +22,13 @@ pub trait Freezer: Debug {
     /// [`FreezeError`]; then nothing is frozen.
     fn freeze(&mut self) -> Result<(), FreezeError>;
 
-    /// Lets writes go on.
+    /// Lets writes go on. Returns for how long writers had to wait: from the moment at which the
+    /// first file system began to freeze until all were thawed, without what was prepared before.
+    /// `None` if there was nothing to freeze.
     ///
     /// # Errors
     /// [`FreezeError`] if the source did not stay frozen all the time: the round is then void.
-    fn thaw(&mut self) -> Result<(), FreezeError>;
+    fn thaw(&mut self) -> Result<Option<Duration>, FreezeError>;
 }
 
 /// For disks of which nothing is mounted, such as the image files of a server that is off.
@@ -37,7 +40,7 @@ impl Freezer for NoFreeze {
         Ok(())
     }
 
-    fn thaw(&mut self) -> Result<(), FreezeError> {
-        Ok(())
+    fn thaw(&mut self) -> Result<Option<Duration>, FreezeError> {
+        Ok(None)
     }
 }

@@ -267,15 +267,17 @@ impl<'a> Replication<'a> {
         self.begin_round()?;
         self.observer.event(&Event::PhaseBegan(Phase::FinalRound));
         self.ledgers.iter().for_each(Ledger::withhold);
-        let begun = Instant::now();
         let frozen = freezer.freeze();
+        let begun = Instant::now();
         let seen = match frozen {
             Ok(()) => self.quiet_round(streams, Kinds::Changes),
             Err(error) => Err(error.into()),
         };
         // A freezer that failed to freeze has nothing to thaw, and says so by doing nothing.
         let thawed = freezer.thaw();
-        let downtime_seconds = begun.elapsed().as_secs_f64();
+        // Where nothing was frozen, the round is what everybody had to wait for.
+        let held = thawed.as_ref().ok().copied().flatten();
+        let downtime_seconds = held.unwrap_or_else(|| begun.elapsed()).as_secs_f64();
         let read_at = now_milliseconds();
         for ledger in &self.ledgers {
             ledger.write_withheld()?;
