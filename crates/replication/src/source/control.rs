@@ -56,9 +56,14 @@ impl Control {
     }
 
     /// Bounds what is sent, in bytes per second over all streams; `None` lifts the bound. At once.
+    /// The same bound may be set again and again: what was sent counts on.
     pub fn set_rate_limit_bytes_per_second(&self, limit: Option<u64>) {
+        let limit = limit.filter(|limit| *limit > 0);
         let mut state = self.state();
-        state.bytes_per_second = limit.filter(|limit| *limit > 0);
+        if state.bytes_per_second == limit {
+            return;
+        }
+        state.bytes_per_second = limit;
         state.next_send = None;
         self.shared.1.notify_all();
     }
@@ -104,5 +109,24 @@ impl Control {
             let waited = self.shared.1.wait_timeout(state, due - now);
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_that_is_told_again_does_not_forget_what_is_owed_to_it() {
+        let control = Control::new();
+        control.set_rate_limit_bytes_per_second(Some(1000));
+        control.throttle(1_000_000);
+        let due = control.state().next_send;
+        assert!(due.is_some());
+        control.set_rate_limit_bytes_per_second(Some(1000));
+        assert_eq!(control.state().next_send, due);
+        // Another limit holds at once.
+        control.set_rate_limit_bytes_per_second(Some(2000));
+        assert_eq!(control.state().next_send, None);
     }
 }
