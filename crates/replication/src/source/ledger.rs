@@ -1,8 +1,8 @@
 //! What went out: kept on disk, so that a restart can tell what it sends again.
 //!
 //! Two kinds of files in the task's folder. `rounds.json` says which round is at hand; it is
-//! written aside, flushed and renamed. `sent-<volume>.ledger` has counters and one byte per chunk:
-//! the round in which the chunk was last put on the wire. It is written in place without a flush
+//! written aside, flushed and renamed. `sent-<volume>.ledger` has counters and four bytes per
+//! chunk: the round in which the chunk was last put on the wire. It is written in place without a flush
 //! before each chunk goes out: that survives the death of the process, and after a power cut the
 //! receiver's journal, not this file, decides what is sent.
 //!
@@ -70,6 +70,7 @@ impl Rounds {
 const MAGIC: [u8; 8] = *b"RHSTSENT";
 /// Magic, size and five counters; the marks follow.
 const HEADER_BYTES: usize = 64;
+const MARK_BYTES: usize = 4;
 
 /// The ledger of one volume.
 #[derive(Debug)]
@@ -83,8 +84,8 @@ pub(super) struct Ledger {
 struct State {
     size_bytes: u64,
     counters: Counters,
-    /// Per chunk: the round, modulo 255 and from 1, in which it was last sent; 0 for never.
-    marks: Vec<u8>,
+    /// Per chunk: the round, from 1, in which it was last sent; 0 for never.
+    marks: Vec<u32>,
     /// Nothing may be written now; these chunks are to be written later.
     withheld: Option<Vec<u64>>,
 }
@@ -122,9 +123,11 @@ impl Ledger {
             .truncate(false)
             .mode(0o600)
             .open(path)?;
-        let mut bytes = vec![0; HEADER_BYTES + to_usize(chunk_count(size_bytes))];
+        let mut bytes = vec![0; mark_offset(to_usize(chunk_count(size_bytes)))];
         let found = file.read_exact_at(&mut bytes, 0).is_ok();
         let marks = bytes.split_off(HEADER_BYTES);
+        let (marks, _) = marks.as_chunks::<MARK_BYTES>();
+        let marks = marks.iter().map(|mark| u32::from_le_bytes(*mark)).collect();
         let mut state = State {
             size_bytes,
             counters: Counters::default(),
@@ -136,7 +139,8 @@ impl Ledger {
             _ => {
                 state.marks.fill(0);
                 file.set_len(0)?;
-                file.write_all_at(&state.marks, HEADER_BYTES as u64)?;
+                let zeros = vec![0; state.marks.len() * MARK_BYTES];
+                file.write_all_at(&zeros, HEADER_BYTES as u64)?;
                 file.write_all_at(&state.header(), 0)?;
             }
         }
@@ -162,20 +166,19 @@ impl Ledger {
         payload_bytes: u64,
     ) -> Result<(), SourceError> {
         let mut state = self.state();
-        let mark = u8::try_from(round.saturating_sub(1) % 255 + 1).unwrap_or(u8::MAX);
         let at = to_usize(chunk);
-        if state.marks[at] == mark {
+        if state.marks[at] == round {
             state.counters.sent_again_bytes += payload_bytes;
         } else if round == 1 {
             state.counters.used_bytes += payload_bytes;
         }
-        state.marks[at] = mark;
+        state.marks[at] = round;
         if let Some(withheld) = &mut state.withheld {
             withheld.push(chunk);
             return Ok(());
         }
         self.file
-            .write_all_at(&[mark], (HEADER_BYTES + at) as u64)
+            .write_all_at(&round.to_le_bytes(), mark_offset(at) as u64)
             .and_then(|()| self.file.write_all_at(&state.header(), 0))
             .map_err(|source| self.failed(source))
     }
@@ -210,7 +213,7 @@ impl Ledger {
         for chunk in state.withheld.take().unwrap_or_default() {
             let at = to_usize(chunk);
             self.file
-                .write_all_at(&[state.marks[at]], (HEADER_BYTES + at) as u64)
+                .write_all_at(&state.marks[at].to_le_bytes(), mark_offset(at) as u64)
                 .map_err(|source| self.failed(source))?;
         }
         self.file
@@ -241,6 +244,10 @@ impl Ledger {
             downtime_seconds: 0.0,
         }
     }
+}
+
+fn mark_offset(at: usize) -> usize {
+    HEADER_BYTES + at * MARK_BYTES
 }
 
 impl State {
@@ -312,6 +319,16 @@ mod tests {
         assert_eq!(figures.wire_bytes, 120);
         assert_eq!(figures.sent_again_bytes, 110);
         assert_eq!((figures.rounds, figures.seconds), (1, 1.5));
+    }
+
+    #[test]
+    fn no_round_is_taken_for_another_one() {
+        let directory = tempfile::tempdir().unwrap();
+        let ledger = Ledger::open(directory.path().join("ledger"), CHUNK_BYTES).unwrap();
+        for round in [1, 256, 65_537] {
+            ledger.sending(0, round, 10).unwrap();
+        }
+        assert_eq!(ledger.figures("vda").sent_again_bytes, 0);
     }
 
     #[test]
