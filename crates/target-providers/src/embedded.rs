@@ -60,7 +60,8 @@ impl EmbeddedProvider {
             made.map_err(|source| file_error("make the folder", &folder, source))?;
         }
         let path = folder.join(image_name(request, format));
-        let volume = if path.exists() {
+        let found = path.exists();
+        let volume = if found {
             open_target(&path)?
         } else {
             // Under another name until it is complete: what has the real name is whole.
@@ -86,7 +87,7 @@ impl EmbeddedProvider {
             index: request.index,
             path,
             volume,
-            made_empty: true,
+            made_empty: !found,
         })
     }
 
@@ -252,6 +253,7 @@ mod tests {
         let made = provider(directory.path())
             .prepare("task-1", &requests)
             .unwrap();
+        assert!(made.iter().all(|volume| volume.made_empty));
         made[0].volume.write_at(&[7; 512], 0).unwrap();
         let names: Vec<_> = made
             .iter()
@@ -264,6 +266,8 @@ mod tests {
         let mut bytes = [0; 512];
         opened[0].volume.read_at(&mut bytes, 0).unwrap();
         assert_eq!(bytes, [7; 512]);
+        // Whoever wrote to it since it was made need not have left a journal.
+        assert!(!opened.iter().any(|volume| volume.made_empty));
         assert_eq!(again.open_tasks(), ["task-1"]);
 
         let mut larger = requests[0].clone();

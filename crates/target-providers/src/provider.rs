@@ -41,7 +41,7 @@ pub struct PreparedVolume {
     pub path: PathBuf,
     /// Its bytes, exactly as many as were asked for.
     pub volume: Arc<dyn Volume>,
-    /// Whether it was made empty, so that what was never written reads as zeros.
+    /// Whether it was made just now, so that it reads as zeros everywhere.
     pub made_empty: bool,
 }
 
