@@ -131,10 +131,14 @@ impl FileVolume {
         }
     }
 
-    /// Asks the file system for the next data or hole; `None` if there is none before the end.
+    /// Asks the file system for the next data or hole; `None` if there is none before the end. A
+    /// file that was cut short since it was opened has no end to speak of.
     fn seek(&self, position: SeekFrom) -> io::Result<Option<u64>> {
         match rustix::fs::seek(&self.cached, position) {
             Ok(found) => Ok(Some(found)),
+            Err(rustix::io::Errno::NXIO) if self.cached.metadata()?.len() < self.size_bytes => {
+                Err(io::ErrorKind::UnexpectedEof.into())
+            }
             Err(rustix::io::Errno::NXIO) => Ok(None),
             Err(errno) => Err(errno.into()),
         }

@@ -177,6 +177,23 @@ fn one_changed_byte_is_found_in_its_chunk() {
 }
 
 #[test]
+fn what_was_cut_off_an_image_is_not_taken_for_zeros() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("image");
+    let volume = create_image(&path, ImageFormat::Raw, 4 * MIB).unwrap();
+    volume.write_at(&pattern(to_usize(4 * MIB), 1), 0).unwrap();
+    let source = open_source(&path).unwrap();
+    let file = std::fs::File::options().write(true).open(&path).unwrap();
+    file.set_len(MIB).unwrap();
+    assert_eq!(source.next_data(0).unwrap(), Some(0..MIB));
+    let mut buffer = AlignedBuffer::new(to_usize(CHUNK_BYTES));
+    for offset in [MIB, 2 * MIB] {
+        assert!(source.next_data(offset).is_err());
+        assert!(source.read_at(&mut buffer, offset).is_err());
+    }
+}
+
+#[test]
 fn a_window_ends_where_it_was_told_to() {
     let directory = tempfile::tempdir().unwrap();
     let medium = create_image(&directory.path().join("m"), ImageFormat::Raw, 4 * MIB).unwrap();
