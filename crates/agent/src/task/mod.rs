@@ -2,16 +2,19 @@
 //!
 //! [`runner`] has one task at most and takes the commands; [`run`] is the life of a task in a
 //! thread of its own; [`watch`] keeps asking the control plane what is wanted and steers the
-//! replication by that; [`translate`] turns what the replication says into reports; [`prepare`]
-//! gets ready what a replication needs; [`outcome`] makes the last reports. While a copy runs,
-//! nothing here waits for the control plane.
+//! replication by that; [`translate`] turns what the replication says into reports, with [`figures`]
+//! of its progress and of the [`usage`] of the machine; [`prepare`] gets ready what a replication
+//! needs; [`outcome`] makes the last reports. While a copy runs, nothing here waits for the control
+//! plane.
 
+mod figures;
 mod outcome;
 mod prepare;
 mod run;
 mod runner;
 mod speed_limit;
 mod translate;
+mod usage;
 mod watch;
 
 pub(crate) use runner::{Runner, Shared};

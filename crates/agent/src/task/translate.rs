@@ -7,14 +7,11 @@ use rehost_migration::subtask::SubtaskName;
 use rehost_replication::source::{Event, Observer, Phase, Progress};
 use rehost_sms_api::bodies::{PutCopyStateReq, UpdateTaskSpeedReq};
 
+use super::figures::{self, percentage, shortened};
 use super::outcome::report;
+use super::usage::{Usage, UsageMeter};
 use crate::reports::{Outbox, Report, Slot};
 use crate::state::{StateStore, TaskPhase};
-
-/// SMS, UpdateTaskSpeed: `migrate_speed` is at most this, in Mbit/s.
-const MAX_SPEED_MBIT: f64 = 10_000.0;
-/// SMS, UpdateTaskSpeed: `process_trace` is at most this long.
-const MAX_TRACE_CHARS: usize = 2048;
 
 /// Watches the replication of one task and puts reports into the outbox.
 #[derive(Debug)]
@@ -32,6 +29,7 @@ struct State {
     reported: BTreeMap<usize, UpdateTaskSpeedReq>,
     current: SubtaskName,
     cycle: &'static str,
+    meter: UsageMeter,
 }
 
 impl Translator {
@@ -46,6 +44,7 @@ impl Translator {
             reported: BTreeMap::new(),
             current: SubtaskName::SslConfig,
             cycle: "replicating",
+            meter: UsageMeter::default(),
         };
         Self {
             task_id: task_id.into(),
@@ -137,16 +136,13 @@ impl Translator {
     }
 
     /// A subtask has got so far; 100 is said when the next one begins, not by a rounding.
-    fn percent(&self, subtask: SubtaskName, percent: u32, progress: Option<&Progress>) {
+    fn percent(&self, subtask: SubtaskName, percent: u32, progress: Option<(&Progress, Usage)>) {
         self.tell(subtask, |body| {
             body.progress = body.progress.max(Some(percent));
             body.process_trace = None;
-            if let Some(progress) = progress {
-                body.replicatesize = Some(progress.done_bytes);
-                body.totalsize = Some(progress.total_bytes);
-                let mbit_per_second = progress.bytes_per_second * 8.0 / 1e6;
-                body.migrate_speed = Some(mbit_per_second.clamp(0.0, MAX_SPEED_MBIT).round());
-                body.remain_time = remaining_seconds(progress);
+            if let Some((progress, usage)) = progress {
+                figures::tell(progress, body);
+                usage.tell(body);
             }
         });
     }
@@ -209,8 +205,11 @@ impl Observer for Translator {
                 self.phase_began(*phase);
             }
             Event::Progress(progress) => {
-                let subtask = self.lock().current;
-                self.percent(subtask, percentage(progress), Some(progress));
+                let (subtask, usage) = {
+                    let mut state = self.lock();
+                    (state.current, state.meter.read())
+                };
+                self.percent(subtask, percentage(progress), Some((progress, usage)));
             }
             Event::RoundDone {
                 round,
@@ -236,34 +235,11 @@ impl Observer for Translator {
     }
 }
 
-/// Whole percents, 99 at most: that a phase is through is known when the next one begins.
-fn percentage(progress: &Progress) -> u32 {
-    let hundred = u128::from(progress.done_bytes) * 100;
-    let percent = hundred
-        .checked_div(progress.total_bytes.into())
-        .unwrap_or(0);
-    u32::try_from(percent).unwrap_or(u32::MAX).min(99)
-}
-
-fn remaining_seconds(progress: &Progress) -> Option<u64> {
-    let speed = std::time::Duration::try_from_secs_f64(progress.bytes_per_second)
-        .ok()?
-        .as_secs();
-    progress
-        .total_bytes
-        .saturating_sub(progress.done_bytes)
-        .checked_div(speed)
-}
-
 fn copy_state(state: &str, cycle: &str) -> PutCopyStateReq {
     PutCopyStateReq {
         copystate: Some(state.into()),
         migrationcycle: Some(cycle.into()),
     }
-}
-
-fn shortened(text: &str) -> String {
-    text.chars().take(MAX_TRACE_CHARS).collect()
 }
 
 #[cfg(test)]
@@ -391,7 +367,7 @@ mod tests {
         );
         let (last, state) = told.translator.failed(&"x".repeat(5000));
         let trace = last.last().unwrap().process_trace.as_ref().unwrap();
-        assert_eq!(trace.chars().count(), MAX_TRACE_CHARS);
+        assert_eq!(*trace, shortened(&"x".repeat(5000)));
         assert_eq!(state, copy_state("error", "syncing"));
     }
 
@@ -423,25 +399,35 @@ mod tests {
     }
 
     #[test]
-    fn figures_are_within_the_bounds_of_the_contract() {
-        let odd = Progress {
-            phase: Phase::FullCopy,
-            done_bytes: 5,
-            total_bytes: 0,
-            wire_bytes: 0,
-            bytes_per_second: f64::INFINITY,
-        };
-        assert_eq!(percentage(&odd), 0);
-        assert_eq!(remaining_seconds(&odd), None);
-        let told = translator(false);
-        told.events(&[Event::PhaseBegan(Phase::FullCopy), Event::Progress(odd)]);
-        let (last, _) = told.translator.failed("");
-        assert_eq!(last.last().unwrap().migrate_speed, Some(MAX_SPEED_MBIT));
-        let usual = Progress {
-            total_bytes: 10_000_000,
-            bytes_per_second: 1e6,
-            ..odd
-        };
-        assert_eq!(remaining_seconds(&usual), Some(9));
+    fn progress_comes_with_words_and_use_and_leaves_no_words_behind() {
+        let told = translator(true);
+        let phase = Phase::Sync { round: 2 };
+        told.events(&[Event::PhaseBegan(phase), progress(phase, 500)]);
+        let (last, _) = told.translator.failed("broken");
+        let body = last.last().unwrap();
+        assert_eq!(body.progress, Some(50));
+        assert_eq!(body.process_trace.as_deref(), Some("broken"));
+        assert!(
+            body.agent_mem_usage
+                .is_some_and(|megabytes| megabytes > 0.0)
+        );
+        told.events(&[progress(phase, 600)]);
+        let waiting = told.outbox.waiting().into_iter();
+        let round = waiting.map(|waiting| waiting.report).find_map(|report| {
+            let Report::Progress(body) = report else {
+                return None;
+            };
+            (body.progress == Some(60)).then_some(body)
+        });
+        assert_eq!(
+            round.unwrap().process_trace.as_deref(),
+            Some("round 2: 600 of 1000 bytes read, 0 bytes sent")
+        );
+        // What is through needs no words; a later failure must not be taken for them.
+        told.events(&[Event::PhaseBegan(Phase::FinalRound)]);
+        let (last, _) = told.translator.failed("broken again");
+        let mut traces = last.iter().rev().map(|body| body.process_trace.as_deref());
+        assert_eq!(traces.next(), Some(Some("broken again")));
+        assert!(traces.all(|trace| trace.is_none()));
     }
 }

@@ -1,0 +1,133 @@
+//! The progress of a phase in the figures and words of the contract (SMS, UpdateTaskSpeed). Pure.
+
+use rehost_replication::source::{Phase, Progress};
+use rehost_sms_api::bodies::UpdateTaskSpeedReq;
+
+/// `migrate_speed` is at most this, in Mbit/s.
+const MAX_SPEED_MBIT: f64 = 10_000.0;
+/// `remain_time` is at most this, in seconds.
+const MAX_REMAINING_SECONDS: u64 = i32::MAX as u64;
+/// `process_trace` is at most this long.
+const MAX_TRACE_CHARS: usize = 2048;
+
+/// Writes into a report how far a phase is, except for the percentage.
+pub(super) fn tell(progress: &Progress, body: &mut UpdateTaskSpeedReq) {
+    body.process_trace = Some(described(progress));
+    body.replicatesize = Some(progress.done_bytes);
+    body.totalsize = Some(progress.total_bytes);
+    let mbit_per_second = progress.bytes_per_second * 8.0 / 1e6;
+    body.migrate_speed = Some(mbit_per_second.clamp(0.0, MAX_SPEED_MBIT).round());
+    body.remain_time = remaining_seconds(progress);
+}
+
+/// Whole percents, 99 at most: that a phase is through is known when the next one begins.
+pub(super) fn percentage(progress: &Progress) -> u32 {
+    let hundred = u128::from(progress.done_bytes) * 100;
+    let percent = hundred
+        .checked_div(progress.total_bytes.into())
+        .unwrap_or(0);
+    u32::try_from(percent).unwrap_or(u32::MAX).min(99)
+}
+
+/// A text that is short enough to be told.
+pub(super) fn shortened(text: &str) -> String {
+    text.chars().take(MAX_TRACE_CHARS).collect()
+}
+
+/// Percents alone do not say what a round is about, nor what it costs.
+fn described(progress: &Progress) -> String {
+    let Progress {
+        done_bytes,
+        total_bytes,
+        wire_bytes,
+        ..
+    } = progress;
+    let phase = match progress.phase {
+        Phase::FullCopy => "full copy".to_owned(),
+        Phase::Sync { round } => format!("round {round}"),
+        Phase::FinalRound => "final round".to_owned(),
+        Phase::Verifying => {
+            return format!("{done_bytes} of {total_bytes} bytes hashed by the target");
+        }
+    };
+    format!("{phase}: {done_bytes} of {total_bytes} bytes read, {wire_bytes} bytes sent")
+}
+
+fn remaining_seconds(progress: &Progress) -> Option<u64> {
+    let speed = std::time::Duration::try_from_secs_f64(progress.bytes_per_second)
+        .ok()?
+        .as_secs();
+    let seconds = progress
+        .total_bytes
+        .saturating_sub(progress.done_bytes)
+        .checked_div(speed)?;
+    Some(seconds.min(MAX_REMAINING_SECONDS))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const USUAL: Progress = Progress {
+        phase: Phase::Sync { round: 2 },
+        done_bytes: 5_000_000,
+        total_bytes: 10_000_000,
+        wire_bytes: 77,
+        bytes_per_second: 1e6,
+    };
+
+    fn told(progress: &Progress) -> UpdateTaskSpeedReq {
+        let mut body = UpdateTaskSpeedReq::default();
+        tell(progress, &mut body);
+        body
+    }
+
+    #[test]
+    fn progress_says_what_is_done_and_what_it_costs() {
+        let body = told(&USUAL);
+        assert_eq!(percentage(&USUAL), 50);
+        assert_eq!(
+            (body.replicatesize, body.totalsize),
+            (Some(5_000_000), Some(10_000_000))
+        );
+        assert_eq!((body.migrate_speed, body.remain_time), (Some(8.0), Some(5)));
+        let words = |phase| told(&Progress { phase, ..USUAL }).process_trace.unwrap();
+        assert_eq!(
+            words(USUAL.phase),
+            "round 2: 5000000 of 10000000 bytes read, 77 bytes sent"
+        );
+        assert!(words(Phase::FullCopy).starts_with("full copy: 5000000 of "));
+        assert_eq!(
+            words(Phase::Verifying),
+            "5000000 of 10000000 bytes hashed by the target"
+        );
+    }
+
+    #[test]
+    fn figures_are_within_the_bounds_of_the_contract() {
+        let odd = Progress {
+            total_bytes: 0,
+            bytes_per_second: f64::INFINITY,
+            ..USUAL
+        };
+        assert_eq!(percentage(&odd), 0);
+        let body = told(&odd);
+        assert_eq!(body.migrate_speed, Some(MAX_SPEED_MBIT));
+        assert_eq!(body.remain_time, None);
+        let endless = Progress {
+            total_bytes: u64::MAX,
+            bytes_per_second: 1.0,
+            ..USUAL
+        };
+        assert_eq!(told(&endless).remain_time, Some(MAX_REMAINING_SECONDS));
+        let standing = Progress {
+            bytes_per_second: 0.0,
+            ..USUAL
+        };
+        assert_eq!(told(&standing).remain_time, None);
+        assert_eq!(
+            shortened(&"ä".repeat(5000)).chars().count(),
+            MAX_TRACE_CHARS
+        );
+    }
+}
