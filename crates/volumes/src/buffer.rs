@@ -44,11 +44,11 @@ impl DerefMut for AlignedBuffer {
     }
 }
 
-/// Whether the kernel will take `buffer` at `offset` for direct I/O.
-pub(crate) fn is_aligned(buffer: &[u8], offset: u64) -> bool {
+/// Whether the kernel will take `buffer` at `offset` for direct I/O in blocks of `block_bytes`.
+pub(crate) fn is_aligned(buffer: &[u8], offset: u64, block_bytes: u64) -> bool {
     (buffer.as_ptr() as usize).is_multiple_of(ALIGNMENT)
-        && buffer.len().is_multiple_of(ALIGNMENT)
-        && offset.is_multiple_of(ALIGNMENT as u64)
+        && (buffer.len() as u64).is_multiple_of(block_bytes)
+        && offset.is_multiple_of(block_bytes)
 }
 
 #[cfg(test)]

@@ -3,7 +3,8 @@
 //! Reads and writes go past the page cache where they can. For a block device that is a must: its
 //! cache does not see what a mounted file system writes. For files it keeps the cache for those who
 //! need it. What is not aligned (the odd end of an image) takes the cached path, which is coherent
-//! for files, and never happens on devices, whose size is a multiple of their block size.
+//! for files, and never happens on devices, whose size is a multiple of their own block size: the
+//! end of a disk with sectors of 512 bytes need not be that of a page.
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -15,7 +16,7 @@ use std::time::{Duration, SystemTime};
 
 use rustix::fs::{FallocateFlags, OFlags, SeekFrom};
 
-use crate::buffer::is_aligned;
+use crate::buffer::{ALIGNMENT, is_aligned};
 use crate::{ChangeMark, Volume, VolumeError};
 
 /// Age from which a file's time of change can be relied on; far above any file system's step.
@@ -27,6 +28,8 @@ pub struct FileVolume {
     path: PathBuf,
     size_bytes: u64,
     kind: Kind,
+    /// What offsets and lengths of direct accesses are multiples of.
+    block_bytes: u64,
     /// Opened with `O_DIRECT`; absent where the file system refuses that (some FUSE, old tmpfs).
     direct: Option<File>,
     cached: File,
@@ -51,29 +54,37 @@ impl FileVolume {
                 .custom_flags(i32::from_ne_bytes(flags.bits().to_ne_bytes()))
                 .open(path)
         };
-        let cached = open(OFlags::CLOEXEC).map_err(|source| VolumeError::Open {
+        let open_error = |source| VolumeError::Open {
             path: path.into(),
             source,
-        })?;
+        };
+        let cached = open(OFlags::CLOEXEC).map_err(open_error)?;
         let size_error = |source| VolumeError::Size {
             path: path.into(),
             source,
         };
         let metadata = cached.metadata().map_err(size_error)?;
-        let (kind, size_bytes) = if metadata.file_type().is_block_device() {
+        let (kind, size_bytes, block_bytes) = if metadata.file_type().is_block_device() {
             let size = rehost_linux::block_device_size(cached.as_fd())
                 .map_err(|cause| size_error(io::Error::other(cause)))?;
-            (Kind::Device, size)
+            let block = rehost_linux::logical_block_size(cached.as_fd())
+                .map_err(|cause| size_error(io::Error::other(cause)))?;
+            (Kind::Device, size, u64::from(block))
         } else if metadata.is_file() {
-            (Kind::File, metadata.len())
+            (Kind::File, metadata.len(), ALIGNMENT as u64)
         } else {
             return Err(VolumeError::Kind { path: path.into() });
         };
+        let direct = open(OFlags::CLOEXEC | OFlags::DIRECT);
         Ok(Self {
             path: path.into(),
             size_bytes,
             kind,
-            direct: open(OFlags::CLOEXEC | OFlags::DIRECT).ok(),
+            block_bytes,
+            direct: match kind {
+                Kind::File => direct.ok(),
+                Kind::Device => Some(direct.map_err(open_error)?),
+            },
             cached,
         })
     }
@@ -93,7 +104,7 @@ impl FileVolume {
     /// The file for an access, direct where alignment allows.
     fn route(&self, buffer: &[u8], offset: u64) -> (&File, bool) {
         match &self.direct {
-            Some(direct) if is_aligned(buffer, offset) => (direct, true),
+            Some(direct) if is_aligned(buffer, offset, self.block_bytes) => (direct, true),
             _ => (&self.cached, false),
         }
     }
