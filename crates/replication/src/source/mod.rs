@@ -13,6 +13,7 @@ mod progress;
 mod round;
 mod run;
 mod stream;
+mod window;
 mod work;
 
 pub use control::Control;

@@ -3,7 +3,6 @@
 //! A stream is used by one thread. It never reads ahead: acknowledgements wait in the socket until
 //! the window is full or an answer is needed, which keeps a worker a plain sequence of steps.
 
-use std::collections::VecDeque;
 use std::net::{TcpStream, ToSocketAddrs};
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,6 +11,7 @@ use rehost_volumes::CHUNK_BYTES;
 use rustls::pki_types::ServerName;
 use rustls::{ClientConnection, Connection};
 
+use super::window::Window;
 use super::{ReplicationJob, SourceError};
 use crate::IN_FLIGHT_WINDOW_BYTES;
 use crate::transport::{self, FrameReader, FrameWriter, TransportError};
@@ -35,10 +35,7 @@ pub(super) struct SourceStream {
     peer: String,
     reader: FrameReader,
     writer: FrameWriter,
-    window_bytes: u64,
-    /// Sequence number and payload of each frame that is not acknowledged yet.
-    in_flight: VecDeque<(u64, u64)>,
-    in_flight_bytes: u64,
+    window: Window,
 }
 
 impl SourceStream {
@@ -59,9 +56,7 @@ impl SourceStream {
             peer,
             reader,
             writer,
-            window_bytes: IN_FLIGHT_WINDOW_BYTES / u64::from(job.streams.max(1)),
-            in_flight: VecDeque::new(),
-            in_flight_bytes: 0,
+            window: Window::new(IN_FLIGHT_WINDOW_BYTES / u64::from(job.streams.max(1))),
         };
         stream.greet(job, session, number)?;
         Ok(stream)
@@ -104,13 +99,11 @@ impl SourceStream {
         payload: &[&[u8]],
     ) -> Result<u64, SourceError> {
         let payload_bytes: u64 = payload.iter().map(|part| part.len() as u64).sum();
-        while self.in_flight_bytes + payload_bytes > self.window_bytes && !self.in_flight.is_empty()
-        {
+        while !self.window.has_room(payload_bytes) {
             self.await_acknowledgement()?;
         }
         let (sequence, length) = self.write(message, payload)?;
-        self.in_flight.push_back((sequence, payload_bytes));
-        self.in_flight_bytes += payload_bytes;
+        self.window.sent(sequence, payload_bytes);
         Ok(length)
     }
 
@@ -138,8 +131,8 @@ impl SourceStream {
     pub(super) fn barrier(&mut self) -> Result<(), SourceError> {
         let written = self.writer.send_raw(Kind::Barrier, &[], &[]);
         let (sequence, _) = written.map_err(|error| self.explain(error))?;
-        self.in_flight.push_back((sequence, 0));
-        while !self.in_flight.is_empty() {
+        self.window.sent(sequence, 0);
+        while !self.window.is_empty() {
             self.await_acknowledgement()?;
         }
         Ok(())
@@ -164,12 +157,7 @@ impl SourceStream {
 
     fn committed(&mut self, header: &Header) -> Result<(), SourceError> {
         let committed: Committed = self.control(header)?;
-        while let Some((sequence, bytes)) = self.in_flight.front().copied()
-            && sequence <= committed.sequence
-        {
-            self.in_flight.pop_front();
-            self.in_flight_bytes -= bytes;
-        }
+        self.window.acknowledged(committed.sequence);
         Ok(())
     }
 
