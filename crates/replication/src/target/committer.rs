@@ -19,6 +19,9 @@ use crate::{COMMIT_BYTES, IN_FLIGHT_WINDOW_BYTES};
 /// Entries that wait longer are committed even if they are few, so that a slow link sees progress.
 const COMMIT_INTERVAL: Duration = Duration::from_millis(200);
 
+/// Entries that may be queued, however few bytes they stand for.
+const ENTRIES: usize = 64 << 10;
+
 /// What was written and is to be recorded.
 #[derive(Debug)]
 pub(crate) enum Written {
@@ -55,6 +58,13 @@ struct State {
     closed: bool,
 }
 
+impl State {
+    /// Whether more is queued than an honest source causes.
+    fn is_full(&self) -> bool {
+        self.bytes > 2 * IN_FLIGHT_WINDOW_BYTES || self.entries.len() >= ENTRIES
+    }
+}
+
 /// The queue between the streams of a task and the thread that commits.
 #[derive(Debug, Default)]
 pub(crate) struct Committer {
@@ -67,11 +77,11 @@ impl Committer {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Adds an entry. Waits while twice the window is queued, which no honest source causes.
+    /// Adds an entry. Waits while the queue is full, which no honest source causes.
     /// False if this session can no longer commit anything.
     pub(crate) fn push(&self, entry: Entry) -> bool {
         let mut state = self.state();
-        while state.bytes > 2 * IN_FLIGHT_WINDOW_BYTES && !state.failed && !state.closed {
+        while state.is_full() && !state.failed && !state.closed {
             state = self
                 .changed
                 .wait(state)
@@ -247,5 +257,28 @@ pub(crate) fn failure_of(error: &ReceiveError) -> Failure {
         code: "target_medium".into(),
         message: format!("the target cannot store data ({error}); see the receiver's log"),
         advice: Advice::Wait,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn entries_without_bytes_fill_the_queue_too() {
+        let committer = Committer::default();
+        for sequence in 1..=ENTRIES as u64 {
+            assert!(!committer.state().is_full());
+            let entry = Entry {
+                volume: 0,
+                written: Written::Nothing,
+                bytes: 0,
+                stream: 0,
+                sequence,
+                urgent: false,
+            };
+            assert!(committer.push(entry));
+        }
+        assert!(committer.state().is_full());
     }
 }
