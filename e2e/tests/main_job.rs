@@ -32,7 +32,9 @@ fn two_changing_disks_arrive_equal_and_a_flipped_bit_is_found() -> Result<()> {
     }
     overwrite(&system, SYSTEM_BYTES - 512, 512, 9)?;
     site.act(&task, "cutover")?;
-    site.wait_for_state(&task, "MIGRATE_SUCCESS", LONG)?;
+    let shown = site.wait_for_state(&task, "MIGRATE_SUCCESS", LONG)?;
+    let agent_memory = shown["agent_mem_usage"].as_f64().unwrap_or_default();
+    assert!(agent_memory > 0.0, "what it costs the source: {shown}");
 
     let report = site.report(&task)?;
     assert_eq!(report.volumes.len(), 2, "{report:?}");
