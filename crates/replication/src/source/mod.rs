@@ -15,6 +15,7 @@ mod run;
 mod stream;
 mod window;
 mod work;
+mod workers;
 
 pub use control::Control;
 pub use error::SourceError;

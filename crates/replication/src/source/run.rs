@@ -14,7 +14,7 @@
 //! set of workers, one a stream.
 
 use std::hash::{BuildHasher, Hasher};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -25,10 +25,11 @@ use super::events::{Event, Observer, Phase};
 use super::freeze::Freezer;
 use super::job::{Finished, Outcome, ReplicationJob};
 use super::ledger::{Ledger, Rounds};
-use super::progress::{Counters, REPORT_INTERVAL, Reporter};
+use super::progress::{Counters, Reporter};
 use super::round::{COPY_UNIT_CHUNKS, HASH_UNIT_CHUNKS, Hashed, Kinds, Round};
 use super::stream::SourceStream;
 use super::work::WorkQueue;
+use super::workers::{share, trees};
 use super::{SourceError, VolumeFigures};
 use crate::wire::{ChunkRange, Kind, PAYLOAD_LIMIT_BYTES};
 
@@ -188,10 +189,12 @@ impl<'a> Replication<'a> {
         if marks.is_none() || self.change_marks()? != marks {
             return Ok(None);
         }
-        Ok(self.trees(copied).ok().map(|trees| SourceTrees {
-            trees,
-            read_at: now_milliseconds(),
-        }))
+        Ok(trees(&self.job.volumes, copied)
+            .ok()
+            .map(|trees| SourceTrees {
+                trees,
+                read_at: now_milliseconds(),
+            }))
     }
 
     /// The marks of all disks, if all keep one.
@@ -288,7 +291,7 @@ impl<'a> Replication<'a> {
         if self.control.should_stop() {
             return Ok(Outcome::Stopped);
         }
-        let trees = self.trees(seen)?;
+        let trees = trees(&self.job.volumes, seen)?;
         self.verify(streams, SourceTrees { trees, read_at }, downtime_seconds)
     }
 
@@ -303,7 +306,7 @@ impl<'a> Replication<'a> {
         if self.control.should_stop() {
             return Ok(Outcome::Stopped);
         }
-        let target = self.trees(seen)?;
+        let target = trees(&self.job.volumes, seen)?;
         let target_read_at = now_milliseconds();
         streams.drain(..).for_each(SourceStream::goodbye);
         let proofs = self
@@ -361,7 +364,7 @@ impl<'a> Replication<'a> {
             let wire_bytes = self.wire_bytes() - wire_before;
             reporter.report(counters, wire_bytes, self.observer);
         };
-        let result = self.work(streams, kind, unit_chunks, Some(&mut report));
+        let result = self.work(streams, kind, unit_chunks, &mut report);
         if phase != Phase::Verifying {
             self.add_round(begun, result.is_ok())?;
             self.observer.event(&Event::RoundDone {
@@ -382,7 +385,7 @@ impl<'a> Replication<'a> {
         kind: Kinds,
     ) -> Result<Vec<Hashed>, SourceError> {
         let begun = Instant::now();
-        let result = self.work(streams, kind, HASH_UNIT_CHUNKS, None);
+        let result = self.work(streams, kind, HASH_UNIT_CHUNKS, &mut |_| {});
         self.add_round(begun, result.is_ok())?;
         result
     }
@@ -394,88 +397,33 @@ impl<'a> Replication<'a> {
             .try_for_each(|ledger| ledger.add_round(seconds, whole))
     }
 
-    /// Shares a round among the streams, one worker each, and waits for all of them.
+    /// Has the streams work on a round together.
     fn work(
         &self,
         streams: &mut [SourceStream],
         kind: Kinds,
         unit_chunks: u64,
-        mut report: Option<&mut dyn FnMut(&Counters)>,
+        meanwhile: &mut dyn FnMut(&Counters),
     ) -> Result<Vec<Hashed>, SourceError> {
-        let chunk_counts = self
-            .job
-            .volumes
+        let volumes = &self.job.volumes;
+        let chunk_counts = volumes
             .iter()
             .map(|volume| chunk_count(volume.volume.size_bytes()));
         let round = Round {
             number: self.rounds.round,
             kind,
-            volumes: &self.job.volumes,
+            volumes,
             ledgers: &self.ledgers,
             queue: WorkQueue::new(chunk_counts, unit_chunks),
             control: self.control,
             counters: Counters::default(),
             halted: AtomicBool::new(false),
         };
-        let (done, wait) = std::sync::mpsc::channel::<()>();
-        thread::scope(|scope| {
-            let round = &round;
-            let workers: Vec<_> = streams
-                .iter_mut()
-                .map(|stream| {
-                    let done = done.clone();
-                    scope.spawn(move || {
-                        let result = round.work(stream);
-                        if result.is_err() {
-                            round.halted.store(true, Ordering::Relaxed);
-                        }
-                        drop(done);
-                        result
-                    })
-                })
-                .collect();
-            drop(done);
-            // The channel carries nothing: it closes when the last worker is through.
-            while wait.recv_timeout(REPORT_INTERVAL)
-                == Err(std::sync::mpsc::RecvTimeoutError::Timeout)
-            {
-                if let Some(report) = &mut report {
-                    report(&round.counters);
-                }
-            }
-            if let Some(report) = &mut report {
-                report(&round.counters);
-            }
-            gather(
-                workers
-                    .into_iter()
-                    .map(|worker| worker.join().map_err(|_| SourceError::Worker)),
-            )
-        })
+        share(&round, streams, meanwhile)
     }
 
     fn wire_bytes(&self) -> u64 {
         self.ledgers.iter().map(Ledger::wire_bytes).sum()
-    }
-
-    /// Puts the stretches that the workers saw together to one tree per volume.
-    fn trees(&self, mut seen: Vec<Hashed>) -> Result<Vec<HashTree>, SourceError> {
-        seen.sort_unstable_by_key(|part| (part.position, part.first));
-        let mut seen = seen.into_iter().peekable();
-        let trees = self
-            .job
-            .volumes
-            .iter()
-            .enumerate()
-            .map(|(position, volume)| {
-                let mut leaves = Vec::new();
-                while let Some(part) = seen.next_if(|part| part.position == position) {
-                    leaves.extend(part.hashes);
-                }
-                HashTree::new(volume.volume.size_bytes(), leaves)
-                    .ok_or(SourceError::Protocol("hashes of some chunks are missing"))
-            });
-        trees.collect()
     }
 }
 
@@ -484,25 +432,6 @@ struct SourceTrees {
     trees: Vec<HashTree>,
     /// Milliseconds since 1970.
     read_at: i64,
-}
-
-/// All results, or the error that says most: what the receiver refused explains why other streams
-/// broke.
-fn gather(
-    results: impl Iterator<Item = Result<Result<Vec<Hashed>, SourceError>, SourceError>>,
-) -> Result<Vec<Hashed>, SourceError> {
-    let mut all = Vec::new();
-    let mut worst: Option<SourceError> = None;
-    for result in results {
-        match result.and_then(|result| result) {
-            Ok(seen) => all.extend(seen),
-            Err(error) => match &worst {
-                Some(known) if error.is_link() || !known.is_link() => {}
-                _ => worst = Some(error),
-            },
-        }
-    }
-    worst.map_or(Ok(all), Err)
 }
 
 fn now_milliseconds() -> i64 {

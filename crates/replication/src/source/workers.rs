@@ -1,0 +1,86 @@
+//! Sharing a round among the streams of a session, and putting together what came of it.
+
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::thread;
+
+use rehost_volumes::HashTree;
+
+use super::progress::{Counters, REPORT_INTERVAL};
+use super::round::{Hashed, Round};
+use super::stream::SourceStream;
+use super::{SourceError, SourceVolume};
+
+/// Has one worker per stream work on a round, and waits for all of them. Calls `meanwhile` now and
+/// then, and at the end.
+pub(super) fn share(
+    round: &Round<'_>,
+    streams: &mut [SourceStream],
+    meanwhile: &mut dyn FnMut(&Counters),
+) -> Result<Vec<Hashed>, SourceError> {
+    let (done, wait) = channel::<()>();
+    thread::scope(|scope| {
+        let workers: Vec<_> = streams
+            .iter_mut()
+            .map(|stream| {
+                let done = done.clone();
+                scope.spawn(move || {
+                    let result = round.work(stream);
+                    if result.is_err() {
+                        round.halted.store(true, Ordering::Relaxed);
+                    }
+                    drop(done);
+                    result
+                })
+            })
+            .collect();
+        drop(done);
+        // The channel carries nothing: it closes when the last worker is through.
+        while wait.recv_timeout(REPORT_INTERVAL) == Err(RecvTimeoutError::Timeout) {
+            meanwhile(&round.counters);
+        }
+        meanwhile(&round.counters);
+        gather(
+            workers
+                .into_iter()
+                .map(|worker| worker.join().map_err(|_| SourceError::Worker)),
+        )
+    })
+}
+
+/// All results, or the error that says most: what the receiver refused explains why other streams
+/// broke.
+fn gather(
+    results: impl Iterator<Item = Result<Result<Vec<Hashed>, SourceError>, SourceError>>,
+) -> Result<Vec<Hashed>, SourceError> {
+    let mut all = Vec::new();
+    let mut worst: Option<SourceError> = None;
+    for result in results {
+        match result.and_then(|result| result) {
+            Ok(seen) => all.extend(seen),
+            Err(error) => match &worst {
+                Some(known) if error.is_link() || !known.is_link() => {}
+                _ => worst = Some(error),
+            },
+        }
+    }
+    worst.map_or(Ok(all), Err)
+}
+
+/// Puts the stretches that the workers saw together to one tree per volume.
+pub(super) fn trees(
+    volumes: &[SourceVolume],
+    mut seen: Vec<Hashed>,
+) -> Result<Vec<HashTree>, SourceError> {
+    seen.sort_unstable_by_key(|part| (part.position, part.first));
+    let mut seen = seen.into_iter().peekable();
+    let trees = volumes.iter().enumerate().map(|(position, volume)| {
+        let mut leaves = Vec::new();
+        while let Some(part) = seen.next_if(|part| part.position == position) {
+            leaves.extend(part.hashes);
+        }
+        HashTree::new(volume.volume.size_bytes(), leaves)
+            .ok_or(SourceError::Protocol("hashes of some chunks are missing"))
+    });
+    trees.collect()
+}
