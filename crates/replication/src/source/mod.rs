@@ -1,6 +1,6 @@
 //! The source's end: rounds in their order, streams, the freeze, the proof.
 //!
-//! Start reading at [`run`]. A round hands chunks to workers, each of which owns one stream; what
+//! Start reading at [`run()`]. A round hands chunks to workers, each of which owns one stream; what
 //! went out is noted in a ledger, so that a restart can tell what is being sent again.
 
 mod control;
