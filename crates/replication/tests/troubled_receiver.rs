@@ -7,11 +7,15 @@ mod common;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
+use std::sync::mpsc::{Sender, channel};
+use std::time::Duration;
 
 use common::{Pair, Silent};
-use rehost_replication::source::{Control, NoFreeze, ReplicationJob, run};
+use rehost_replication::source::{
+    Control, FreezeError, Freezer, NoFreeze, Outcome, ReplicationJob, SourceError, run,
+};
 use rehost_replication::wire::{
-    Advice, Failure, HEADER_BYTES, Header, Kind, PAYLOAD_LIMIT_BYTES, Welcome,
+    Advice, Committed, Failure, HEADER_BYTES, Header, Kind, PAYLOAD_LIMIT_BYTES, Welcome,
 };
 use rehost_volumes::CHUNK_BYTES;
 use rustls::{ServerConnection, StreamOwned};
@@ -40,10 +44,12 @@ impl Receiver {
         header
     }
 
-    fn frame(&mut self, kind: Kind) {
+    /// The next frame, which has to be of this kind; returns its sequence number.
+    fn frame(&mut self, kind: Kind) -> u64 {
         let header = self.header(kind);
         let mut rest = vec![0; (header.control_bytes + header.payload_bytes) as usize];
         self.tls.read_exact(&mut rest).unwrap();
+        header.sequence
     }
 
     fn send(&mut self, kind: Kind, control: &[u8], payload: &[u8]) {
@@ -69,6 +75,12 @@ impl Receiver {
             chunk_bytes: CHUNK_BYTES,
         };
         self.send(Kind::Welcome, &serde_json::to_vec(&welcome).unwrap(), &[]);
+    }
+
+    fn commit_at_barrier(&mut self) {
+        let sequence = self.frame(Kind::Barrier);
+        let committed = serde_json::to_vec(&Committed { sequence }).unwrap();
+        self.send(Kind::Committed, &committed, &[]);
     }
 
     /// Answers the question which of so many chunks are here: none.
@@ -116,4 +128,77 @@ fn a_reason_is_heard_also_by_a_source_that_can_no_longer_send() {
     });
     let error = result.unwrap_err();
     assert!(error.is_wait(), "{error}");
+}
+
+#[test]
+fn a_stop_does_not_wait_for_a_receiver_that_fell_silent() {
+    let pair = Pair::new(&[8 * MIB]);
+    let (listener, address) = listener();
+    let job = job_of_one_stream(&pair, address);
+    let control = Control::new();
+    let result = std::thread::scope(|scope| {
+        let running = scope.spawn(|| run(&job, &control, &mut NoFreeze, &Silent));
+        let mut receiver = Receiver::accept(&listener, &pair);
+        receiver.welcome();
+        receiver.has_nothing(8);
+        receiver.frame(Kind::ZeroRun);
+        receiver.frame(Kind::Barrier);
+        // The barrier is never answered, and the connection stays open.
+        control.request_stop();
+        running.join().unwrap()
+    });
+    assert!(matches!(result, Ok(Outcome::Stopped)));
+}
+
+/// What it froze thaws by itself in the middle of the final round.
+#[derive(Debug)]
+struct Expiring {
+    asked: Sender<()>,
+}
+
+impl Freezer for Expiring {
+    fn freeze(&mut self) -> Result<(), FreezeError> {
+        Ok(())
+    }
+
+    fn is_held(&self) -> bool {
+        self.asked.send(()).unwrap();
+        false
+    }
+
+    fn thaw(&mut self) -> Result<Option<Duration>, FreezeError> {
+        Err(FreezeError {
+            act: "hold",
+            source: "the time was over".into(),
+        })
+    }
+}
+
+#[test]
+fn a_final_round_ends_when_the_source_is_no_longer_held() {
+    let pair = Pair::new(&[8 * MIB]);
+    let (listener, address) = listener();
+    let job = job_of_one_stream(&pair, address);
+    let (asked, is_asked) = channel();
+    let result = std::thread::scope(|scope| {
+        let mut freezer = Expiring { asked };
+        let (job, control) = (&job, Control::new());
+        let running = scope.spawn(move || run(job, &control, &mut freezer, &Silent));
+        let mut receiver = Receiver::accept(&listener, &pair);
+        receiver.welcome();
+        receiver.has_nothing(8);
+        receiver.frame(Kind::ZeroRun);
+        receiver.commit_at_barrier();
+        receiver.frame(Kind::HashesRequest);
+        // The first answer of the freezer has been heeded when it is asked again.
+        is_asked.recv().unwrap();
+        is_asked.recv().unwrap();
+        receiver.send(Kind::Hashes, &[], &[1; 8 * 32]);
+        receiver.frame(Kind::Announce);
+        receiver.send(Kind::Announced, &[], &[]);
+        // Everything differs, and nothing is sent any more.
+        receiver.commit_at_barrier();
+        running.join().unwrap()
+    });
+    assert!(matches!(result, Err(SourceError::Freeze(_))), "{result:?}");
 }

@@ -308,6 +308,13 @@ impl Freezer for GuardedFreezer {
         })
     }
 
+    fn is_held(&self) -> bool {
+        // The guard began to count a little later; when even its answer is overdue, it is over.
+        let limit = self.time_limit + ANSWER_TIME;
+        let held = self.held.as_ref();
+        held.is_none_or(|held| held.since.elapsed() < limit)
+    }
+
     fn thaw(&mut self) -> Result<Option<Duration>, FreezeError> {
         self.try_thaw().map_err(|cause| FreezeError {
             act: "thaw",
@@ -343,6 +350,7 @@ mod tests {
         let mut freezer = GuardedFreezer::new(vec![image], command);
         freezer.freeze().unwrap();
         assert_eq!(freezer.guard_id(), None);
+        assert!(freezer.is_held());
         assert_eq!(freezer.thaw().unwrap(), None);
     }
 }

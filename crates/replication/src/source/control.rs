@@ -89,6 +89,19 @@ impl Control {
         }
     }
 
+    /// Waits for `duration`, or until a stop is wanted.
+    pub(super) fn pause(&self, duration: Duration) {
+        let deadline = Instant::now() + duration;
+        let mut state = self.state();
+        while state.wanted != Wanted::Stop {
+            let Some(left) = deadline.checked_duration_since(Instant::now()) else {
+                return;
+            };
+            let waited = self.shared.1.wait_timeout(state, left);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
     /// Waits until `bytes` more may be sent under the rate limit.
     ///
     /// The bytes are booked at once and paid for by the time that the next caller waits, so that
@@ -115,6 +128,21 @@ impl Control {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_stop_ends_every_wait_and_a_cutover_only_the_rest() {
+        const FOREVER: Duration = Duration::from_secs(1 << 20);
+        let control = Control::new();
+        control.request_cutover();
+        control.rest(FOREVER);
+        control.pause(Duration::ZERO);
+        control.set_rate_limit_bytes_per_second(Some(1));
+        control.throttle(1 << 20);
+        control.request_stop();
+        control.pause(FOREVER);
+        control.rest(FOREVER);
+        control.throttle(1 << 20);
+    }
 
     #[test]
     fn a_limit_that_is_told_again_does_not_forget_what_is_owed_to_it() {

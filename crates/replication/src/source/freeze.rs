@@ -22,6 +22,12 @@ pub trait Freezer: Debug {
     /// [`FreezeError`]; then nothing is frozen.
     fn freeze(&mut self) -> Result<(), FreezeError>;
 
+    /// Whether the source is still held, as far as is known: a round that goes on without it is in
+    /// vain. Must not write anything, and not take long.
+    fn is_held(&self) -> bool {
+        true
+    }
+
     /// Lets writes go on. Returns for how long writers had to wait: from the moment at which the
     /// first file system began to freeze until all were thawed, without what was prepared before.
     /// `None` if there was nothing to freeze.

@@ -50,7 +50,7 @@ pub(super) struct Round<'a> {
     pub(super) queue: WorkQueue,
     pub(super) control: &'a Control,
     pub(super) counters: Counters,
-    /// Set when a worker failed: the others need not go on.
+    /// Set when a worker failed or the round is in vain: nobody needs to go on.
     pub(super) halted: AtomicBool,
 }
 
@@ -75,6 +75,11 @@ impl Round<'_> {
         }
         stream.barrier()?;
         Ok(seen)
+    }
+
+    /// Ends the round early.
+    pub(super) fn halt(&self) {
+        self.halted.store(true, Ordering::Relaxed);
     }
 
     fn is_over(&self) -> bool {

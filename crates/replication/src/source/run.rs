@@ -15,7 +15,6 @@
 
 use std::hash::{BuildHasher, Hasher};
 use std::sync::atomic::AtomicBool;
-use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use rehost_volumes::{ChangeMark, HashTree, Proof, VolumeProof, chunk_count, to_usize};
@@ -69,11 +68,12 @@ pub fn run(
             result
         });
         match result {
+            Err(error) if error.is_link() && control.should_stop() => return Ok(Outcome::Stopped),
             Err(error) if error.is_link() && reachable.elapsed() < LINK_PATIENCE => {
                 observer.event(&Event::LinkLost {
                     reason: describe(&error),
                 });
-                thread::sleep(pause);
+                control.pause(pause);
                 pause = (pause * 2).min(RETRY_PAUSES.1);
             }
             result => return result,
@@ -273,7 +273,7 @@ impl<'a> Replication<'a> {
         let frozen = freezer.freeze();
         let begun = Instant::now();
         let seen = match frozen {
-            Ok(()) => self.quiet_round(streams, Kinds::Changes),
+            Ok(()) => self.quiet_round(streams, freezer),
             Err(error) => Err(error.into()),
         };
         // A freezer that failed to freeze has nothing to thaw, and says so by doing nothing.
@@ -360,9 +360,9 @@ impl<'a> Replication<'a> {
         let mut reporter = Reporter::new(phase, total);
         let wire_before = self.wire_bytes();
         let begun = Instant::now();
-        let mut report = |counters: &Counters| {
+        let mut report = |round: &Round<'_>| {
             let wire_bytes = self.wire_bytes() - wire_before;
-            reporter.report(counters, wire_bytes, self.observer);
+            reporter.report(&round.counters, wire_bytes, self.observer);
         };
         let result = self.work(streams, kind, unit_chunks, &mut report);
         if phase != Phase::Verifying {
@@ -378,14 +378,19 @@ impl<'a> Replication<'a> {
         result
     }
 
-    /// Runs a round without a word: the source is frozen, and whoever listens might have to write.
+    /// Runs the final round without a word: the source is frozen, and whoever listens might have to
+    /// write. Ends early if it is not held any more; then the freezer will say so.
     fn quiet_round(
         &self,
         streams: &mut [SourceStream],
-        kind: Kinds,
+        freezer: &dyn Freezer,
     ) -> Result<Vec<Hashed>, SourceError> {
         let begun = Instant::now();
-        let result = self.work(streams, kind, HASH_UNIT_CHUNKS, &mut |_| {});
+        let result = self.work(streams, Kinds::Changes, HASH_UNIT_CHUNKS, &mut |round| {
+            if !freezer.is_held() {
+                round.halt();
+            }
+        });
         self.add_round(begun, result.is_ok())?;
         result
     }
@@ -403,7 +408,7 @@ impl<'a> Replication<'a> {
         streams: &mut [SourceStream],
         kind: Kinds,
         unit_chunks: u64,
-        meanwhile: &mut dyn FnMut(&Counters),
+        meanwhile: &mut dyn FnMut(&Round<'_>),
     ) -> Result<Vec<Hashed>, SourceError> {
         let volumes = &self.job.volumes;
         let chunk_counts = volumes

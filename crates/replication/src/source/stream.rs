@@ -138,6 +138,11 @@ impl SourceStream {
         Ok(())
     }
 
+    /// By which somebody else can close the stream.
+    pub(super) fn writer(&self) -> FrameWriter {
+        self.writer.clone()
+    }
+
     /// Ends the stream properly.
     pub(super) fn goodbye(self) {
         // The work is done; a peer that is gone already needs no goodbye.

@@ -1,24 +1,31 @@
 //! Sharing a round among the streams of a session, and putting together what came of it.
 
-use std::sync::atomic::Ordering;
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use rehost_volumes::HashTree;
 
-use super::progress::{Counters, REPORT_INTERVAL};
+use super::progress::REPORT_INTERVAL;
 use super::round::{Hashed, Round};
 use super::stream::SourceStream;
 use super::{SourceError, SourceVolume};
+use crate::transport::FrameWriter;
+
+/// How long workers may take to come to an end after a stop was asked for. What is in flight then is
+/// sent again one day; that is better than to wait for a receiver that does not answer.
+const STOP_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Has one worker per stream work on a round, and waits for all of them. Calls `meanwhile` now and
 /// then, and at the end.
 pub(super) fn share(
     round: &Round<'_>,
     streams: &mut [SourceStream],
-    meanwhile: &mut dyn FnMut(&Counters),
+    meanwhile: &mut dyn FnMut(&Round<'_>),
 ) -> Result<Vec<Hashed>, SourceError> {
     let (done, wait) = channel::<()>();
+    let writers: Vec<_> = streams.iter().map(SourceStream::writer).collect();
+    let mut stopping = None;
     thread::scope(|scope| {
         let workers: Vec<_> = streams
             .iter_mut()
@@ -27,7 +34,7 @@ pub(super) fn share(
                 scope.spawn(move || {
                     let result = round.work(stream);
                     if result.is_err() {
-                        round.halted.store(true, Ordering::Relaxed);
+                        round.halt();
                     }
                     drop(done);
                     result
@@ -37,9 +44,14 @@ pub(super) fn share(
         drop(done);
         // The channel carries nothing: it closes when the last worker is through.
         while wait.recv_timeout(REPORT_INTERVAL) == Err(RecvTimeoutError::Timeout) {
-            meanwhile(&round.counters);
+            meanwhile(round);
+            if round.control.should_stop()
+                && stopping.get_or_insert_with(Instant::now).elapsed() >= STOP_PATIENCE
+            {
+                writers.iter().for_each(FrameWriter::close);
+            }
         }
-        meanwhile(&round.counters);
+        meanwhile(round);
         gather(
             workers
                 .into_iter()
