@@ -11,6 +11,7 @@ use std::net::{Shutdown, TcpStream};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use rustix::net::sockopt;
 use rustls::Connection;
 
 use crate::wire::{FrameError, HEADER_BYTES, Header, Kind, Message, Version};
@@ -21,6 +22,13 @@ const SOCKET_READ_BYTES: usize = 256 << 10;
 /// How much is encrypted before the socket gets it, in bytes: enough for few calls, and small
 /// enough to stay in the processor's cache.
 const ENCRYPT_BYTES: usize = 256 << 10;
+
+/// How long the peer's kernel may leave bytes or a question whether it is alive without an answer
+/// before the link counts as cut.
+const LINK_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// After how long a silence, and how often then, the kernel asks whether the peer is alive.
+const ALIVE_QUESTIONS: (Duration, Duration) = (Duration::from_secs(10), Duration::from_secs(5));
 
 /// How long a peer that was refused may go on sending before it is cut off.
 const DISCARD_TIME: Duration = Duration::from_secs(5);
@@ -85,6 +93,18 @@ pub(crate) struct FrameReader {
     encrypted: Box<[u8]>,
     start: usize,
     end: usize,
+}
+
+/// Has the kernel watch the link, so that a cut is noticed also where nothing is sent. A stream may
+/// then be silent for as long as its peer has to read a disk, or to wait for its turn on a link whose
+/// speed is limited.
+pub(crate) fn watch_link(socket: &TcpStream) -> io::Result<()> {
+    let milliseconds = u32::try_from(LINK_TIMEOUT.as_millis()).unwrap_or(u32::MAX);
+    sockopt::set_tcp_user_timeout(socket, milliseconds)?;
+    sockopt::set_tcp_keepidle(socket, ALIVE_QUESTIONS.0)?;
+    sockopt::set_tcp_keepintvl(socket, ALIVE_QUESTIONS.1)?;
+    sockopt::set_socket_keepalive(socket, true)?;
+    Ok(())
 }
 
 /// Both halves over a connected socket. The handshake takes place with the first bytes.
@@ -211,6 +231,11 @@ impl FrameReader {
         Ok(())
     }
 
+    /// Changes how long a read waits.
+    pub(crate) fn set_patience(&self, patience: Duration) -> Result<(), TransportError> {
+        Ok(self.shared.socket.set_read_timeout(Some(patience))?)
+    }
+
     /// Reads on without looking, until the peer has stopped sending, `limit_bytes` have come or some
     /// seconds have passed. A socket that is closed with unread bytes in it takes back what was just
     /// written to the peer: the reason why it is closed.
@@ -269,4 +294,19 @@ fn closed() -> io::Error {
         io::ErrorKind::UnexpectedEof,
         "the peer closed the connection",
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cut_link_is_noticed_in_silence() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let socket = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        watch_link(&socket).unwrap();
+        assert!(sockopt::socket_keepalive(&socket).unwrap());
+        assert_eq!(sockopt::tcp_keepidle(&socket).unwrap(), ALIVE_QUESTIONS.0);
+        assert_eq!(sockopt::tcp_user_timeout(&socket).unwrap(), 30_000);
+    }
 }

@@ -22,12 +22,13 @@ use crate::wire::{
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long the receiver may take for an answer: it may have to read hundreds of chunks from a slow
-/// disk, or to flush a cache.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(120);
+/// How long the receiver may take to open a stream: it may have to commit what an earlier session
+/// sent.
+const WELCOME_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// How long sent bytes may stay unacknowledged by the peer's kernel before the link counts as cut.
-const LINK_TIMEOUT_MILLISECONDS: u32 = 30_000;
+/// How long the receiver may take for an answer: for each stream it may have to read a hundred chunks
+/// from the same slow disk. That the link is cut shows much earlier.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(900);
 
 /// A stream of the session at hand.
 #[derive(Debug)]
@@ -88,7 +89,8 @@ impl SourceStream {
         if welcome.chunk_bytes != CHUNK_BYTES || welcome.version != Version::CURRENT.number() {
             return Err(SourceError::Protocol("another version or size of chunks"));
         }
-        Ok(())
+        let patient = self.reader.set_patience(ANSWER_TIMEOUT);
+        patient.map_err(|error| self.broken(error))
     }
 
     /// Sends what will be acknowledged once it is durable. Waits while the window is full. Returns
@@ -230,9 +232,9 @@ fn connect(job: &ReplicationJob) -> std::io::Result<TcpStream> {
         match TcpStream::connect_timeout(&address, CONNECT_TIMEOUT) {
             Ok(socket) => {
                 socket.set_nodelay(true)?;
-                socket.set_read_timeout(Some(ANSWER_TIMEOUT))?;
+                socket.set_read_timeout(Some(WELCOME_TIMEOUT))?;
                 socket.set_write_timeout(Some(ANSWER_TIMEOUT))?;
-                rustix::net::sockopt::set_tcp_user_timeout(&socket, LINK_TIMEOUT_MILLISECONDS)?;
+                transport::watch_link(&socket)?;
                 return Ok(socket);
             }
             Err(error) => last = error,

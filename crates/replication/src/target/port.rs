@@ -24,10 +24,6 @@ const CONNECTIONS: usize = 256;
 /// How long a peer may take for the handshake.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long a stream may be silent. A source that waits sends barriers; one that is gone without a
-/// word (a cut link) is let go, so that its successor finds the volumes free.
-const SILENCE_TIMEOUT: Duration = Duration::from_secs(120);
-
 /// How long the kernel may keep bytes that nobody reads.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
 
@@ -232,7 +228,10 @@ impl Port {
                 return Err(error.into());
             }
         }
-        socket.set_read_timeout(Some(SILENCE_TIMEOUT))?;
+        // A source may be silent for long: it reads a disk, or waits until it may send. One that is
+        // gone without a word is noticed by the kernel, or ended by its successor.
+        socket.set_read_timeout(None)?;
+        transport::watch_link(socket)?;
         Ok((served, connection))
     }
 }
