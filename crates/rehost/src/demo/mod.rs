@@ -176,7 +176,12 @@ fn compare(source: &Path, target: &Path) -> Result<()> {
         String::from_utf8_lossy(&said.stdout),
         String::from_utf8_lossy(&said.stderr),
     );
-    output::print(&format!("rehost verify: {names} are equal"))
+    // Both are in a temporary directory that means nothing to the reader.
+    let names = [source, target].map(|path| {
+        let name = path.file_name().unwrap_or(path.as_os_str());
+        name.to_string_lossy()
+    });
+    output::print(&format!("rehost verify: {} are equal", names.join(" and ")))
 }
 
 #[cfg(test)]

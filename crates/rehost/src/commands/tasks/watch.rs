@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use clap::{Args, ValueEnum};
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use rehost_sms_api::bodies::{ShowTaskResponse, SubTask};
 
 use crate::operator::{Interrupt, LoginOptions, find_task, report_table};
@@ -17,6 +17,8 @@ use crate::output;
 const PAUSE: Duration = Duration::from_millis(500);
 /// What shells give to a program that Ctrl-C has ended.
 const INTERRUPTED: u8 = 130;
+/// Largest `migrate_speed` there is, in Mbit/s (SMS, UpdateTaskSpeed).
+const MAX_RATE_MBIT: f64 = 10_000.0;
 
 /// Options of `watch`.
 #[derive(Debug, Args)]
@@ -184,9 +186,11 @@ impl Drop for Watcher {
     }
 }
 
+/// A bar that is not seen before it has its place below the others: by itself it would leave a line
+/// on the screen that nobody takes away.
 fn new_bar(subtask: &SubTask) -> ProgressBar {
-    let bar = ProgressBar::new(100);
-    let template = "{prefix:24} [{bar:30}] {pos:>3} %  {msg}";
+    let bar = ProgressBar::with_draw_target(Some(100), ProgressDrawTarget::hidden());
+    let template = "{prefix:23} [{bar:16}] {pos:>3} %  {msg}";
     if let Ok(style) = ProgressStyle::with_template(template) {
         bar.set_style(style.progress_chars("=> "));
     }
@@ -195,20 +199,55 @@ fn new_bar(subtask: &SubTask) -> ProgressBar {
 }
 
 fn update(bar: &ProgressBar, task: &ShowTaskResponse, subtask: &SubTask) {
+    if bar.is_finished() {
+        return;
+    }
     bar.set_position(subtask.progress.into());
     if subtask.end_date.is_some() || subtask.progress >= 100 {
         bar.abandon_with_message("done");
     } else {
-        bar.set_message(pace(task));
+        bar.set_message(message(task, subtask));
     }
 }
 
-/// Rate and time left, as far as the agent says them.
+/// What a running subtask is about. Only in the full copy are rate and time left what people wait
+/// for; a sync round is said by its number and by what it reads and sends, in the agent's words.
+fn message(task: &ShowTaskResponse, subtask: &SubTask) -> String {
+    let trace = subtask.process_trace.as_deref().unwrap_or_default();
+    if trace.is_empty() || subtask.name.as_deref() == Some("MIGRATE_LINUX_BLOCK") {
+        pace(task)
+    } else {
+        with_sizes(trace)
+    }
+}
+
+/// Byte counts in a text of the agent, `7 bytes` and `5 of 7 bytes`, as people say them.
+fn with_sizes(text: &str) -> String {
+    let words: Vec<&str> = text.split(' ').collect();
+    let mut said = Vec::with_capacity(words.len());
+    let mut rest = words.as_slice();
+    while let Some((&word, after)) = rest.split_first() {
+        rest = after;
+        match (word.parse(), after) {
+            (Ok(count), ["bytes", after @ ..]) => {
+                said.push(output::size(count));
+                rest = after;
+            }
+            (Ok(count), ["of", total, "bytes", ..]) if total.parse::<u64>().is_ok() => {
+                said.push(output::size(count));
+            }
+            _ => said.push(word.to_owned()),
+        }
+    }
+    said.join(" ")
+}
+
+/// Rate and time left, as far as the agent says them. It says no more than the API can carry.
 fn pace(task: &ShowTaskResponse) -> String {
-    let rate = task
-        .migrate_speed
-        .filter(|&rate| rate > 0.0)
-        .map(|rate| format!("{rate:.0} Mbit/s"));
+    let rate = task.migrate_speed.filter(|&rate| rate > 0.0).map(|rate| {
+        let more = if rate < MAX_RATE_MBIT { "" } else { " or more" };
+        format!("{rate:.0} Mbit/s{more}")
+    });
     let left = task
         .remain_seconds
         .filter(|&seconds| seconds > 0)
@@ -233,7 +272,8 @@ fn line(task: &ShowTaskResponse) -> String {
         return state.to_owned();
     };
     let name = subtask.name.as_deref().unwrap_or_default();
-    let line = format!("{state}: {name} {} %, {}", subtask.progress, pace(task));
+    let message = message(task, subtask);
+    let line = format!("{state}: {name} {} %, {message}", subtask.progress);
     line.trim_end_matches(", ").to_owned()
 }
 
@@ -300,5 +340,29 @@ mod tests {
         shown.remain_seconds = Some(3_725);
         let expected = "RUNNING: MIGRATE_LINUX_BLOCK 40 %, 812 Mbit/s, 01:02:05 left";
         assert_eq!(line(&shown), expected);
+        shown.migrate_speed = Some(MAX_RATE_MBIT);
+        assert!(line(&shown).contains("10000 Mbit/s or more"));
+    }
+
+    #[test]
+    fn a_sync_round_is_said_by_its_number_and_by_what_it_sends() {
+        let subtask = SubTask {
+            name: Some("SYNC_LINUX_BLOCK".into()),
+            process_trace: Some("round 3: 1024 of 2048 bytes read, 77 bytes sent".into()),
+            ..SubTask::default()
+        };
+        let shown = ShowTaskResponse {
+            migrate_speed: Some(MAX_RATE_MBIT),
+            ..task("SYNCING")
+        };
+        let expected = "round 3: 1.0 KiB of 2.0 KiB read, 77 B sent";
+        assert_eq!(message(&shown, &subtask), expected);
+    }
+
+    #[test]
+    fn words_that_are_no_byte_counts_stay() {
+        for text in ["", "5 of them", "bytes", "3 of 4", "-1 bytes", "a  b"] {
+            assert_eq!(with_sizes(text), text);
+        }
     }
 }
