@@ -5,16 +5,15 @@
 use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context as _, Result};
-use rehost_testkit::{LONG, LoopDevice, Mount, SHORT, Site, patterned_image, run_tool, until};
+use rehost_testkit::{
+    LONG, LoopDevice, Mount, SHORT, Site, needs_root, patterned_image, run_tool, until,
+};
 
 const DISK_BYTES: u64 = 256 * 1024 * 1024;
 
 #[test]
 fn privileged_a_mounted_disk_arrives_as_it_was_at_the_freeze() -> Result<()> {
-    if !rustix::process::geteuid().is_root() {
-        println!("SKIPPED: loop devices and mounts need root");
-        return Ok(());
-    }
+    needs_root()?;
     let site = Site::start()?;
     let backing = site.disk("backing.img");
     patterned_image(&backing, DISK_BYTES, 4)?;

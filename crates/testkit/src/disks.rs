@@ -89,6 +89,19 @@ where
     Ok(said)
 }
 
+/// Fails where loop devices and mounts cannot be had. A test that passes without having run would
+/// hide what it is there to find.
+///
+/// # Errors
+/// If this user is not root.
+pub fn needs_root() -> Result<()> {
+    ensure!(
+        rustix::process::geteuid().is_root(),
+        "loop devices and mounts need root: run `cargo xtask test` as root"
+    );
+    Ok(())
+}
+
 /// A file that looks like a block device. Needs root. Detached when dropped.
 #[derive(Debug)]
 pub struct LoopDevice {

@@ -9,7 +9,7 @@ mod role;
 mod site;
 mod wait;
 
-pub use disks::{LoopDevice, Mount, overwrite, patterned_image, run_tool};
+pub use disks::{LoopDevice, Mount, needs_root, overwrite, patterned_image, run_tool};
 pub use executable::rehost;
 pub use role::{Role, free_port};
 pub use site::{Agent, Site};
