@@ -1,13 +1,15 @@
-//! The promise: kill anything, lose seconds. Every role is killed in the middle of a copy, as
-//! `kill -9` does it, and started again; the copy goes on where it was, and ends equal.
+//! The promise: kill anything, lose seconds. Every role is killed in the middle of a copy, of a sync
+//! round, of the final round and of the proof, as `kill -9` does it, and started again; the
+//! migration goes on where it was, and ends equal.
 //!
-//! `REHOST_KILLS` and `REHOST_DISK_MIB` make it longer: 20 kills over 4096 MiB, say.
+//! `REHOST_KILLS` and `REHOST_DISK_MIB` make the copy longer: 20 kills over 4096 MiB, say.
+//! `REHOST_VICTIM`, one of `agent`, `receiver` and `control-plane`, has only this role killed.
 
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
-use anyhow::{Context as _, Result};
-use rehost_testkit::{Agent, LONG, Site, patterned_image, until};
+use anyhow::{Context as _, Result, bail, ensure};
+use rehost_testkit::{Agent, LONG, Site, overwrite, patterned_image, until};
 
 const MIB: u64 = 1024 * 1024;
 const DEFAULT_KILLS: u64 = 6;
@@ -17,7 +19,16 @@ const USED_SHARE: (u64, u64) = (3, 4);
 /// Frames and messages beside the data, in bytes for each byte of data.
 const FRAMING_SHARE: u64 = 50;
 
-#[derive(Clone, Copy, Debug)]
+/// Large enough that each phase lasts for several looks at the log.
+const PHASES_DISK_BYTES: u64 = 1024 * MIB;
+/// What the agent logs when a sync round, the final round, or the proof is through.
+const ENDS_OF_PHASES: [&str; 3] = [
+    "a round is through",
+    "the source works again",
+    "the task is over",
+];
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Victim {
     Agent,
     Receiver,
@@ -30,6 +41,7 @@ const VICTIMS: [Victim; 3] = [Victim::Agent, Victim::Receiver, Victim::ControlPl
 fn whatever_is_killed_during_a_copy_it_goes_on_and_ends_equal() -> Result<()> {
     let kills = setting("REHOST_KILLS", DEFAULT_KILLS)?;
     let size_bytes = setting("REHOST_DISK_MIB", DEFAULT_DISK_MIB)? * MIB;
+    let victims = victims()?;
     let used_bytes = size_bytes / USED_SHARE.1 * USED_SHARE.0;
 
     let mut site = Site::start()?;
@@ -55,23 +67,25 @@ fn whatever_is_killed_during_a_copy_it_goes_on_and_ends_equal() -> Result<()> {
         if !is_running {
             break;
         }
-        let victim = VICTIMS[usize::try_from(number)? % VICTIMS.len()];
-        kill_and_restart(&mut site, &mut agent, victim)
+        let victim = victims[usize::try_from(number)? % victims.len()];
+        kill(&mut site, &mut agent, victim)
+            .and_then(|()| restart(&mut site, &mut agent, victim))
             .with_context(|| format!("kill {victim:?}"))?;
         killed += 1;
     }
     assert!(
-        killed >= VICTIMS.len(),
+        killed >= victims.len(),
         "the copy was through before every role was killed: give it a larger disk"
     );
     site.wait_for_state(&task, "MIGRATE_SUCCESS", LONG)?;
 
     let report = site.report(&task)?;
     let volume = report.volumes.first().context("report of the volume")?;
-    println!("{killed} kills, {report:?}");
+    println!("{killed} kills of {victims:?}, {report:?}");
     assert_eq!(volume.equal, Some(true), "{report:?}");
+    let is_path_cut = victims.iter().any(|&victim| victim != Victim::ControlPlane);
     assert!(
-        report.sessions > 1,
+        report.sessions > 1 || !is_path_cut,
         "agent and receiver were killed while they worked: {report:?}"
     );
     let may_repeat_bytes = report.sessions * report.in_flight_window_bytes;
@@ -89,26 +103,99 @@ fn whatever_is_killed_during_a_copy_it_goes_on_and_ends_equal() -> Result<()> {
     Ok(())
 }
 
-fn kill_and_restart(site: &mut Site, agent: &mut Agent, victim: Victim) -> Result<()> {
+#[test]
+fn whatever_is_killed_after_the_copy_it_goes_on_and_ends_equal() -> Result<()> {
+    for victim in victims()? {
+        kill_in_each_phase(victim).with_context(|| format!("victim {victim:?}"))?;
+    }
+    Ok(())
+}
+
+fn kill_in_each_phase(victim: Victim) -> Result<()> {
+    let mut site = Site::start()?;
+    let disk = site.disk("disk.img");
+    patterned_image(&disk, PHASES_DISK_BYTES, 5)?;
+    let mut agent = site.agent("web1", &[&disk])?;
+    let task = site.create_task(&agent, &["--syncing", "--start"])?;
+    site.wait_for_state(&task, "SYNCING", LONG)?;
+
+    // Near the beginning and near the end, so that the round has both before it and behind it.
+    for (seed, offset_bytes) in [(11, 5 * MIB), (12, PHASES_DISK_BYTES - 5 * MIB)] {
+        overwrite(&disk, offset_bytes, 3_000_000, seed)?;
+    }
+    kill_within(&mut site, &mut agent, victim, "phase=Sync ")?;
+    site.wait_for_round(&task)?;
+
+    overwrite(&disk, 700 * MIB, 3_000_000, 13)?;
+    site.act(&task, "cutover")?;
+    kill_within(&mut site, &mut agent, victim, "phase=FinalRound")?;
+    kill_within(&mut site, &mut agent, victim, "phase=Verifying")?;
+    site.wait_for_state(&task, "MIGRATE_SUCCESS", LONG)?;
+
+    let report = site.report(&task)?;
+    println!("one kill of {victim:?} in each phase, {report:?}");
+    let volume = report.volumes.first().context("report of the volume")?;
+    assert_eq!(volume.equal, Some(true), "{report:?}");
+    let verified = site.run([Path::new("verify"), &disk, &site.image("disk.img")?])?;
+    assert!(verified.status.success(), "{verified:?}");
+    Ok(())
+}
+
+/// Kills when the agent says that a phase begins which it has not begun before now, and makes sure
+/// that it was not through before.
+fn kill_within(site: &mut Site, agent: &mut Agent, victim: Victim, phase: &str) -> Result<()> {
+    let begun = |agent: &Agent| -> Result<usize> { Ok(agent.role.log()?.matches(phase).count()) };
+    // Sync rounds begin again and again; the others once, perhaps before this look.
+    let before = if phase.contains("Sync") {
+        begun(agent)?
+    } else {
+        0
+    };
+    until(&format!("{phase} begins"), LONG, || {
+        Ok((begun(agent)? > before).then_some(()))
+    })?;
+    kill(site, agent, victim)?;
+    let log = agent.role.log()?;
+    let since = log.rsplit_once(phase).map_or("", |(_, since)| since);
+    ensure!(
+        !ENDS_OF_PHASES.iter().any(|end| since.contains(end)),
+        "{phase} was through before the kill: give it a larger disk"
+    );
+    restart(site, agent, victim)
+}
+
+fn kill(site: &mut Site, agent: &mut Agent, victim: Victim) -> Result<()> {
     match victim {
-        Victim::Agent => {
-            agent.role.kill()?;
-            agent.restart()
-        }
-        Victim::Receiver => {
-            site.receiver.kill()?;
-            site.restart_receiver()
-        }
-        Victim::ControlPlane => {
-            site.control_plane.kill()?;
-            site.restart_control_plane()
-        }
+        Victim::Agent => agent.role.kill(),
+        Victim::Receiver => site.receiver.kill(),
+        Victim::ControlPlane => site.control_plane.kill(),
+    }
+}
+
+fn restart(site: &mut Site, agent: &mut Agent, victim: Victim) -> Result<()> {
+    match victim {
+        Victim::Agent => agent.restart(),
+        Victim::Receiver => site.restart_receiver(),
+        Victim::ControlPlane => site.restart_control_plane(),
     }
 }
 
 fn allocated_bytes(path: &Path) -> Result<u64> {
     const BLOCK_BYTES: u64 = 512;
     Ok(path.metadata()?.blocks() * BLOCK_BYTES)
+}
+
+/// Who is killed, in turn.
+fn victims() -> Result<Vec<Victim>> {
+    let Ok(name) = std::env::var("REHOST_VICTIM") else {
+        return Ok(VICTIMS.into());
+    };
+    Ok(vec![match name.as_str() {
+        "agent" => Victim::Agent,
+        "receiver" => Victim::Receiver,
+        "control-plane" => Victim::ControlPlane,
+        _ => bail!("REHOST_VICTIM={name}: there are agent, receiver and control-plane"),
+    }])
 }
 
 fn setting(name: &str, default: u64) -> Result<u64> {

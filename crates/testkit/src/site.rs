@@ -320,18 +320,14 @@ impl Site {
     /// # Errors
     /// If there is no such round.
     pub fn wait_for_round(&self, task: &str) -> Result<()> {
-        let rounds = || -> Result<u32> {
-            let report = self.report(task)?;
-            Ok(report
-                .volumes
-                .iter()
-                .map(|volume| volume.rounds)
-                .min()
-                .unwrap_or_default())
+        // Nothing while the control plane does not answer: it may have been killed just now.
+        let rounds = || -> Option<u32> {
+            let report = self.report(task).ok()?;
+            report.volumes.iter().map(|volume| volume.rounds).min()
         };
-        let wanted = rounds()? + 2;
+        let wanted = 2 + until("figures of the rounds", SHORT, || Ok(rounds()))?;
         until("one more sync round", LONG, || {
-            Ok((rounds()? >= wanted).then_some(()))
+            Ok(rounds().filter(|&done| done >= wanted).map(|_| ()))
         })
     }
 
