@@ -99,8 +99,19 @@ struct Service {
     provider: EmbeddedProvider,
     state_dir: PathBuf,
     registration: TargetRegistration,
-    /// TLS server name of each task that is served, by task.
-    served: BTreeMap<String, String>,
+    /// Each task that is served, by its id.
+    served: BTreeMap<String, Served>,
+}
+
+/// A task that is served.
+#[derive(Debug)]
+struct Served {
+    /// TLS server name under which sources ask for it.
+    name: String,
+    /// Where its volumes are.
+    paths: Vec<String>,
+    /// Whether the control plane knows that it is ready.
+    told: bool,
 }
 
 impl Service {
@@ -167,36 +178,53 @@ impl Service {
                 self.begin(task)?;
             }
         }
+        self.tell_ready()
+    }
+
+    /// Makes the volumes of a task and opens the port for it, or tells the control plane why not.
+    fn begin(&mut self, task: &TargetAssignment) -> Result<(), ClientError> {
+        let task_id = &task.task_id;
+        self.report(task_id, TargetTaskState::Preparing, String::new(), vec![])?;
+        if let Err(error) = self.prepare(task) {
+            let message = format!("{error:#}");
+            tracing::error!(task_id, error = message, "cannot receive the task");
+            self.report(task_id, TargetTaskState::Failed, message, vec![])?;
+        }
+        self.tell_ready()
+    }
+
+    /// Tells the control plane of the tasks that are ready. What it did not hear is told again the
+    /// next time.
+    fn tell_ready(&mut self) -> Result<(), ClientError> {
+        let untold = self.served.iter().filter(|(_, served)| !served.told);
+        let untold: Vec<_> = untold
+            .map(|(task_id, served)| (task_id.clone(), served.paths.clone()))
+            .collect();
+        for (task_id, paths) in untold {
+            self.report(&task_id, TargetTaskState::Ready, String::new(), paths)?;
+            if let Some(served) = self.served.get_mut(&task_id) {
+                served.told = true;
+            }
+        }
         Ok(())
     }
 
-    /// Makes the volumes of a task, opens the port for it, and tells the control plane.
-    fn begin(&mut self, task: &TargetAssignment) -> Result<(), ClientError> {
-        let report = |state, message, paths| TargetTaskReport {
+    fn report(
+        &self,
+        task_id: &str,
+        state: TargetTaskState,
+        message: String,
+        paths: Vec<String>,
+    ) -> Result<(), ClientError> {
+        let report = TargetTaskReport {
             state,
             message,
             paths,
         };
-        let preparing = report(TargetTaskState::Preparing, String::new(), vec![]);
-        self.client.report_target_task(&task.task_id, &preparing)?;
-        let outcome = match self.prepare(task) {
-            Ok(paths) => {
-                tracing::info!(task_id = task.task_id, ?paths, "ready to receive");
-                report(TargetTaskState::Ready, String::new(), paths)
-            }
-            Err(error) => {
-                tracing::error!(
-                    task_id = task.task_id,
-                    error = format!("{error:#}"),
-                    "cannot receive the task"
-                );
-                report(TargetTaskState::Failed, format!("{error:#}"), vec![])
-            }
-        };
-        self.client.report_target_task(&task.task_id, &outcome)
+        self.client.report_target_task(task_id, &report)
     }
 
-    fn prepare(&mut self, task: &TargetAssignment) -> anyhow::Result<Vec<String>> {
+    fn prepare(&mut self, task: &TargetAssignment) -> anyhow::Result<()> {
         let requests = task
             .volumes
             .iter()
@@ -207,7 +235,7 @@ impl Service {
         let folder = self.journals(&task.task_id);
         std::fs::create_dir_all(&folder)
             .with_context(|| format!("make the folder {}", folder.display()))?;
-        let paths = prepared
+        let paths: Vec<_> = prepared
             .iter()
             .map(|volume| volume.path.display().to_string())
             .collect();
@@ -221,14 +249,20 @@ impl Service {
                 .context("set up TLS for the task")?;
         let name = server_name(&task.task_id);
         self.port.add(&name, Arc::new(tls), receiving);
-        self.served.insert(task.task_id.clone(), name);
-        Ok(paths)
+        tracing::info!(task_id = task.task_id, ?paths, "ready to receive");
+        let served = Served {
+            name,
+            paths,
+            told: false,
+        };
+        self.served.insert(task.task_id.clone(), served);
+        Ok(())
     }
 
     /// Stops serving a task; removes its journals, and its volumes unless it ended well.
     fn release(&mut self, task_id: &str) {
-        if let Some(name) = self.served.remove(task_id) {
-            self.port.remove(&name);
+        if let Some(served) = self.served.remove(task_id) {
+            self.port.remove(&served.name);
         }
         match self.provider.release(task_id) {
             Ok(removed) => tracing::info!(task_id, ?removed, "released the task"),
@@ -257,5 +291,113 @@ fn to_receive(volume: PreparedVolume, folder: &Path) -> VolumeToReceive {
         medium: volume.volume,
         made_empty: volume.made_empty,
         journal: folder.join(format!("volume-{}.journal", volume.index)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{BufRead, BufReader, Read, Write};
+    use std::net::TcpListener;
+    use std::sync::mpsc::{Receiver, channel};
+
+    use rehost_certificates::TaskCertificates;
+    use rehost_sms_api::client::{ClientConfig, Credentials};
+    use rehost_sms_api::rehost::{AssignedVolume, CertificateSet, ImageFormat};
+    use secrecy::ExposeSecret;
+
+    use super::*;
+
+    /// A control plane that answers reports with these statuses, and what it was told.
+    fn control_plane(statuses: &'static [u16]) -> (String, Receiver<TargetTaskState>) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let endpoint = format!("http://{}", listener.local_addr().unwrap());
+        let (tell, told) = channel();
+        std::thread::spawn(move || {
+            for status in statuses {
+                let (mut socket, _) = listener.accept().unwrap();
+                let mut request = BufReader::new(socket.try_clone().unwrap());
+                let mut length = 0;
+                loop {
+                    let mut line = String::new();
+                    request.read_line(&mut line).unwrap();
+                    let line = line.trim().to_ascii_lowercase();
+                    if let Some(value) = line.strip_prefix("content-length:") {
+                        length = value.trim().parse().unwrap();
+                    }
+                    if line.is_empty() {
+                        break;
+                    }
+                }
+                let mut body = vec![0; length];
+                request.read_exact(&mut body).unwrap();
+                let report: TargetTaskReport = serde_json::from_slice(&body).unwrap();
+                tell.send(report.state).unwrap();
+                let answer = format!(
+                    "HTTP/1.1 {status} X\r\nConnection: close\r\nContent-Length: 2\r\n\r\n{{}}"
+                );
+                socket.write_all(answer.as_bytes()).unwrap();
+            }
+        });
+        (endpoint, told)
+    }
+
+    fn service(endpoint: String, directory: &Path) -> Service {
+        let client = Client::new(ClientConfig {
+            endpoint,
+            ca_pem: None,
+            credentials: Credentials::None,
+        });
+        let ledger = Ledger::open(&directory.join("ledger.jsonl")).unwrap();
+        Service {
+            client: client.unwrap(),
+            port: Port::bind(&"127.0.0.1:0").unwrap(),
+            provider: EmbeddedProvider::new(Some(directory.join("images")), vec![], ledger),
+            state_dir: directory.join("state"),
+            registration: TargetRegistration {
+                name: String::new(),
+                data_address: String::new(),
+                data_port: 0,
+                makes_images: true,
+                devices: vec![],
+            },
+            served: BTreeMap::new(),
+        }
+    }
+
+    fn assignment() -> TargetAssignment {
+        let set = TaskCertificates::mint("t").unwrap();
+        TargetAssignment {
+            task_id: "t".into(),
+            volumes: vec![AssignedVolume {
+                index: 0,
+                name: "vda".into(),
+                size_bytes: 1 << 20,
+                format: ImageFormat::Raw,
+                device: None,
+            }],
+            certificates: CertificateSet {
+                certificate: set.target_data_certificate.clone(),
+                private_key: set.target_data_private_key.expose_secret().into(),
+                ca: set.ca.clone(),
+                passphrase: set.passphrase.expose_secret().into(),
+            },
+            committed: false,
+        }
+    }
+
+    #[test]
+    fn that_a_task_is_ready_is_told_until_it_is_heard() {
+        use TargetTaskState::{Preparing, Ready};
+        let directory = tempfile::tempdir().unwrap();
+        let (endpoint, told) = control_plane(&[200, 503, 200]);
+        let mut service = service(endpoint, directory.path());
+        let assigned = [assignment()];
+        assert!(service.carry_out(&assigned).is_err());
+        for _ in 0..2 {
+            // The control plane is asked again, and says the same.
+            service.carry_out(&assigned).unwrap();
+        }
+        let told: Vec<_> = told.try_iter().collect();
+        assert_eq!(told, [Preparing, Ready, Ready]);
     }
 }
