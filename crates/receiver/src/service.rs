@@ -140,8 +140,9 @@ impl Service {
         }
     }
 
-    /// Announces this target if need be, then waits for one change and carries it out. Returns the
-    /// generation to wait on next; none if something failed and is to be looked at again soon.
+    /// Announces this target if need be, then waits for a change, and not longer than
+    /// [`POLL_SECONDS`]: what failed may work by now. Carries out what is assigned and returns the
+    /// generation to wait on next.
     fn step(
         &mut self,
         registered: &mut bool,
@@ -152,9 +153,6 @@ impl Service {
             *registered = true;
         }
         let list = self.client.target_assignments(known, POLL_SECONDS)?;
-        if known == Some(list.generation) {
-            return Ok(known);
-        }
         self.carry_out(&list.assignments)?;
         Ok(Some(list.generation))
     }
@@ -269,7 +267,7 @@ impl Service {
             Err(error) => tracing::error!(
                 task_id,
                 error = &error as &dyn std::error::Error,
-                "could not remove everything; trying again with the next change"
+                "could not remove everything; trying again soon"
             ),
         }
         let folder = self.journals(task_id);
@@ -295,109 +293,4 @@ fn to_receive(volume: PreparedVolume, folder: &Path) -> VolumeToReceive {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::io::{BufRead, BufReader, Read, Write};
-    use std::net::TcpListener;
-    use std::sync::mpsc::{Receiver, channel};
-
-    use rehost_certificates::TaskCertificates;
-    use rehost_sms_api::client::{ClientConfig, Credentials};
-    use rehost_sms_api::rehost::{AssignedVolume, CertificateSet, ImageFormat};
-    use secrecy::ExposeSecret;
-
-    use super::*;
-
-    /// A control plane that answers reports with these statuses, and what it was told.
-    fn control_plane(statuses: &'static [u16]) -> (String, Receiver<TargetTaskState>) {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let endpoint = format!("http://{}", listener.local_addr().unwrap());
-        let (tell, told) = channel();
-        std::thread::spawn(move || {
-            for status in statuses {
-                let (mut socket, _) = listener.accept().unwrap();
-                let mut request = BufReader::new(socket.try_clone().unwrap());
-                let mut length = 0;
-                loop {
-                    let mut line = String::new();
-                    request.read_line(&mut line).unwrap();
-                    let line = line.trim().to_ascii_lowercase();
-                    if let Some(value) = line.strip_prefix("content-length:") {
-                        length = value.trim().parse().unwrap();
-                    }
-                    if line.is_empty() {
-                        break;
-                    }
-                }
-                let mut body = vec![0; length];
-                request.read_exact(&mut body).unwrap();
-                let report: TargetTaskReport = serde_json::from_slice(&body).unwrap();
-                tell.send(report.state).unwrap();
-                let answer = format!(
-                    "HTTP/1.1 {status} X\r\nConnection: close\r\nContent-Length: 2\r\n\r\n{{}}"
-                );
-                socket.write_all(answer.as_bytes()).unwrap();
-            }
-        });
-        (endpoint, told)
-    }
-
-    fn service(endpoint: String, directory: &Path) -> Service {
-        let client = Client::new(ClientConfig {
-            endpoint,
-            ca_pem: None,
-            credentials: Credentials::None,
-        });
-        let ledger = Ledger::open(&directory.join("ledger.jsonl")).unwrap();
-        Service {
-            client: client.unwrap(),
-            port: Port::bind(&"127.0.0.1:0").unwrap(),
-            provider: EmbeddedProvider::new(Some(directory.join("images")), vec![], ledger),
-            state_dir: directory.join("state"),
-            registration: TargetRegistration {
-                name: String::new(),
-                data_address: String::new(),
-                data_port: 0,
-                makes_images: true,
-                devices: vec![],
-            },
-            served: BTreeMap::new(),
-        }
-    }
-
-    fn assignment() -> TargetAssignment {
-        let set = TaskCertificates::mint("t").unwrap();
-        TargetAssignment {
-            task_id: "t".into(),
-            volumes: vec![AssignedVolume {
-                index: 0,
-                name: "vda".into(),
-                size_bytes: 1 << 20,
-                format: ImageFormat::Raw,
-                device: None,
-            }],
-            certificates: CertificateSet {
-                certificate: set.target_data_certificate.clone(),
-                private_key: set.target_data_private_key.expose_secret().into(),
-                ca: set.ca.clone(),
-                passphrase: set.passphrase.expose_secret().into(),
-            },
-            committed: false,
-        }
-    }
-
-    #[test]
-    fn that_a_task_is_ready_is_told_until_it_is_heard() {
-        use TargetTaskState::{Preparing, Ready};
-        let directory = tempfile::tempdir().unwrap();
-        let (endpoint, told) = control_plane(&[200, 503, 200]);
-        let mut service = service(endpoint, directory.path());
-        let assigned = [assignment()];
-        assert!(service.carry_out(&assigned).is_err());
-        for _ in 0..2 {
-            // The control plane is asked again, and says the same.
-            service.carry_out(&assigned).unwrap();
-        }
-        let told: Vec<_> = told.try_iter().collect();
-        assert_eq!(told, [Preparing, Ready, Ready]);
-    }
-}
+mod tests;
