@@ -6,6 +6,7 @@
 //! cheap; the streams go on writing meanwhile.
 
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -130,6 +131,11 @@ impl Committer {
     pub(crate) fn run(&self, volumes: &[Arc<ReceivingVolume>]) {
         while let Some(entries) = self.take() {
             let result = commit(volumes, &entries);
+            if result.is_err() {
+                for volume in volumes {
+                    volume.has_lost_writes();
+                }
+            }
             let mut state = self.state();
             let writers = match result {
                 Ok(()) => state.writers.clone(),
@@ -242,7 +248,10 @@ pub(crate) fn failure_of(error: &ReceiveError) -> Failure {
     let full = match error {
         ReceiveError::Volume(error) => error.is_full(),
         ReceiveError::Journal(crate::target::JournalError::Access { source, .. }) => {
-            source.kind() == std::io::ErrorKind::StorageFull
+            matches!(
+                source.kind(),
+                ErrorKind::StorageFull | ErrorKind::QuotaExceeded
+            )
         }
         ReceiveError::Journal(_) => false,
     };
@@ -280,5 +289,14 @@ mod tests {
             assert!(committer.push(entry));
         }
         assert!(committer.state().is_full());
+    }
+
+    #[test]
+    fn a_journal_without_room_is_a_full_target() {
+        let error = ReceiveError::Journal(crate::target::JournalError::Access {
+            path: "journal".into(),
+            source: ErrorKind::QuotaExceeded.into(),
+        });
+        assert_eq!(failure_of(&error).code, "target_full");
     }
 }

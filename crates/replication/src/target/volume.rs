@@ -28,7 +28,7 @@ pub(crate) struct ReceivingVolume {
     medium: Arc<dyn Volume>,
     journal: Journal,
     /// Whether every chunk without a slot reads as zeros: the medium was made empty, and no write
-    /// through this journal was ever cut short. Only then may zeros be skipped.
+    /// through this journal was ever cut short or left unrecorded. Only then may zeros be skipped.
     pristine: AtomicBool,
 }
 
@@ -138,6 +138,11 @@ impl ReceivingVolume {
             self.pristine.store(false, Ordering::Release);
         }
         Ok(zeroed?)
+    }
+
+    /// Something was written and will not be recorded: a missing slot no longer means zeros.
+    pub(crate) fn has_lost_writes(&self) {
+        self.pristine.store(false, Ordering::Release);
     }
 
     /// Clears the slots of chunks that will be overwritten, durably. What they held stays on the
