@@ -17,7 +17,7 @@ use std::hash::{BuildHasher, Hasher};
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use rehost_volumes::{ChangeMark, HashTree, Proof, VolumeProof, chunk_count, to_usize};
+use rehost_volumes::{ChangeMark, HashTree, Proof, VolumeProof, chunk_count};
 
 use super::control::{Control, Wanted};
 use super::events::{Event, Observer, Phase};
@@ -30,7 +30,6 @@ use super::stream::SourceStream;
 use super::work::WorkQueue;
 use super::workers::{share, trees};
 use super::{SourceError, VolumeFigures};
-use crate::wire::{ChunkRange, Kind, PAYLOAD_LIMIT_BYTES};
 
 /// For how long a lost link is opened again before the caller is asked for a new address.
 const LINK_PATIENCE: Duration = Duration::from_secs(30);
@@ -214,23 +213,10 @@ impl<'a> Replication<'a> {
         let Some(stream) = streams.first_mut() else {
             return Err(SourceError::Protocol("a session without streams"));
         };
-        let limit = u64::from(PAYLOAD_LIMIT_BYTES) * 8;
-        let mut present = Vec::new();
-        for volume in &self.job.volumes {
-            let chunks = chunk_count(volume.volume.size_bytes());
-            let mut bits = Vec::new();
-            for first in (0..chunks).step_by(to_usize(limit)) {
-                let count = (chunks - first).min(limit);
-                let range = ChunkRange {
-                    volume: volume.index,
-                    first,
-                    count,
-                };
-                bits.extend(stream.ask(&range, Kind::Presence, count.div_ceil(8))?);
-            }
-            present.push(bits);
-        }
-        Ok(present)
+        let volumes = self.job.volumes.iter();
+        volumes
+            .map(|volume| stream.presence(volume.index, chunk_count(volume.volume.size_bytes())))
+            .collect()
     }
 
     fn sync_round(&mut self, streams: &mut [SourceStream]) -> Result<(), SourceError> {

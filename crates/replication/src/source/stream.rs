@@ -7,7 +7,7 @@ use std::net::{TcpStream, ToSocketAddrs};
 use std::sync::Arc;
 use std::time::Duration;
 
-use rehost_volumes::CHUNK_BYTES;
+use rehost_volumes::{CHUNK_BYTES, to_usize};
 use rustls::pki_types::ServerName;
 use rustls::{ClientConnection, Connection};
 
@@ -16,8 +16,8 @@ use super::{ReplicationJob, SourceError};
 use crate::IN_FLIGHT_WINDOW_BYTES;
 use crate::transport::{self, FrameReader, FrameWriter, TransportError};
 use crate::wire::{
-    Committed, Failure, Header, Hello, HelloVolume, Kind, Message, PAYLOAD_LIMIT_BYTES, Version,
-    Welcome,
+    ChunkRange, Committed, Failure, Header, Hello, HelloVolume, Kind, Message, PAYLOAD_LIMIT_BYTES,
+    Version, Welcome,
 };
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -127,6 +127,22 @@ impl SourceStream {
         let read = self.reader.read_exact(&mut payload);
         read.map_err(|error| self.broken(error))?;
         Ok(payload)
+    }
+
+    /// Asks which of the chunks of a volume the receiver has: a bit per chunk, lowest first.
+    pub(super) fn presence(&mut self, volume: u32, chunks: u64) -> Result<Vec<u8>, SourceError> {
+        let limit = u64::from(PAYLOAD_LIMIT_BYTES) * 8;
+        let mut bits = Vec::new();
+        for first in (0..chunks).step_by(to_usize(limit)) {
+            let count = (chunks - first).min(limit);
+            let range = ChunkRange {
+                volume,
+                first,
+                count,
+            };
+            bits.extend(self.ask(&range, Kind::Presence, count.div_ceil(8))?);
+        }
+        Ok(bits)
     }
 
     /// Waits until everything sent so far is durable on the target.
