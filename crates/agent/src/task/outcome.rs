@@ -54,6 +54,7 @@ pub(crate) fn report(task_id: &str, sessions: u64, volumes: &[VolumeFigures]) ->
         sent_again_bytes: figures.sent_again_bytes,
         rounds: figures.rounds,
         seconds: figures.seconds,
+        full_copy_seconds: figures.full_copy_seconds,
         downtime_seconds: figures.downtime_seconds,
         ..VolumeReport::default()
     });

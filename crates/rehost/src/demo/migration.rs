@@ -88,21 +88,14 @@ fn full_copy(report: &MigrationReport) -> String {
     let seconds = report
         .volumes
         .iter()
-        .map(|volume| volume.seconds)
+        .map(|volume| volume.full_copy_seconds)
         .fold(0.0, f64::max);
-    let rate = match report.volumes.iter().map(|volume| volume.rounds).max() {
-        Some(1) if seconds > 0.0 => {
-            let megabytes = u32::try_from(used_bytes / 1_000_000).unwrap_or(u32::MAX);
-            format!(
-                " of {} in {seconds:.1} s, {:.0} MB/s",
-                output::size(used_bytes),
-                f64::from(megabytes) / seconds
-            )
-        }
-        // A sync round was quicker than this look; its time cannot be told apart any more.
-        _ => String::new(),
-    };
-    format!("the full copy{rate} is through; the source goes on changing")
+    let megabytes = u32::try_from(used_bytes / 1_000_000).unwrap_or(u32::MAX);
+    format!(
+        "the full copy of {} took {seconds:.1} s, {:.0} MB/s; the source goes on changing",
+        output::size(used_bytes),
+        f64::from(megabytes) / seconds.max(f64::EPSILON)
+    )
 }
 
 fn place(disk: &Path, form: &str) -> String {

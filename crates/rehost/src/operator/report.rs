@@ -47,11 +47,11 @@ fn row(volume: &VolumeReport) -> Vec<String> {
     ]
 }
 
-/// Used megabytes (of 1,000,000 bytes) copied a second.
+/// Used megabytes (of 1,000,000 bytes) copied a second in the full copy.
 fn megabytes_per_second(volume: &VolumeReport) -> Option<f64> {
     const BYTES_PER_MEGABYTE: u64 = 1_000_000;
     let megabytes = u32::try_from(volume.used_bytes / BYTES_PER_MEGABYTE).ok()?;
-    (volume.seconds > 0.0).then(|| f64::from(megabytes) / volume.seconds)
+    (volume.full_copy_seconds > 0.0).then(|| f64::from(megabytes) / volume.full_copy_seconds)
 }
 
 #[cfg(test)]
@@ -64,7 +64,8 @@ mod tests {
             name: "vda".into(),
             size_bytes: 1 << 30,
             used_bytes: 500_000_000,
-            seconds: 2.0,
+            seconds: 3.0,
+            full_copy_seconds: 2.0,
             equal,
             ..VolumeReport::default()
         };

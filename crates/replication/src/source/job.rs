@@ -92,6 +92,8 @@ pub struct VolumeFigures {
     pub rounds: u32,
     /// Time spent on rounds, in seconds.
     pub seconds: f64,
+    /// Part of it that the full copy took, in seconds.
+    pub full_copy_seconds: f64,
     /// For how long the source was held still, in seconds: from the moment at which the first of its
     /// file systems began to freeze for the final round until all were thawed. The length of the
     /// final round where nothing was mounted; 0 if none was needed because nobody had written.

@@ -97,6 +97,8 @@ struct Counters {
     sent_again_bytes: u64,
     microseconds: u64,
     rounds: u64,
+    /// Part of `microseconds` that went into the first round.
+    full_copy_microseconds: u64,
 }
 
 impl Ledger {
@@ -192,7 +194,11 @@ impl Ledger {
     pub(super) fn add_round(&self, seconds: f64, whole: bool) -> Result<(), SourceError> {
         let mut state = self.state();
         let spent = std::time::Duration::try_from_secs_f64(seconds).unwrap_or_default();
-        state.counters.microseconds += u64::try_from(spent.as_micros()).unwrap_or_default();
+        let microseconds = u64::try_from(spent.as_micros()).unwrap_or_default();
+        state.counters.microseconds += microseconds;
+        if state.counters.rounds == 0 {
+            state.counters.full_copy_microseconds += microseconds;
+        }
         state.counters.rounds += u64::from(whole);
         if state.withheld.is_some() {
             return Ok(());
@@ -241,6 +247,7 @@ impl Ledger {
             sent_again_bytes: state.counters.sent_again_bytes,
             rounds: u32::try_from(state.counters.rounds).unwrap_or(u32::MAX),
             seconds: state.counters.microseconds as f64 / 1e6,
+            full_copy_seconds: state.counters.full_copy_microseconds as f64 / 1e6,
             downtime_seconds: 0.0,
         }
     }
@@ -261,7 +268,7 @@ impl State {
             counters.sent_again_bytes,
             counters.microseconds,
             counters.rounds,
-            0,
+            counters.full_copy_microseconds,
         ] {
             bytes.extend(number.to_le_bytes());
         }
@@ -283,6 +290,7 @@ impl Counters {
             sent_again_bytes: numbers.next()?,
             microseconds: numbers.next()?,
             rounds: numbers.next()?,
+            full_copy_microseconds: numbers.next()?,
         })
     }
 }
@@ -313,12 +321,15 @@ mod tests {
 
         let ledger = open();
         ledger.sending(5, 2, 10).unwrap();
-        ledger.add_round(1.5, true).unwrap();
+        ledger.add_round(0.5, false).unwrap();
+        ledger.add_round(0.5, true).unwrap();
+        ledger.add_round(0.5, true).unwrap();
         let figures = open().figures("vda");
         assert_eq!(figures.used_bytes, 150);
         assert_eq!(figures.wire_bytes, 120);
         assert_eq!(figures.sent_again_bytes, 110);
-        assert_eq!((figures.rounds, figures.seconds), (1, 1.5));
+        assert_eq!((figures.rounds, figures.seconds), (2, 1.5));
+        assert_eq!(figures.full_copy_seconds, 1.0);
     }
 
     #[test]
