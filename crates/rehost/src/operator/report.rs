@@ -73,7 +73,7 @@ mod tests {
         assert_eq!(row(&volume(None))[8], "");
         assert_eq!(row(&volume(Some(true)))[5], "250");
         let never = VolumeReport {
-            seconds: 0.0,
+            full_copy_seconds: 0.0,
             ..volume(None)
         };
         assert_eq!(row(&never)[5], "");
