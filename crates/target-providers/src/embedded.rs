@@ -1,10 +1,11 @@
 //! Image files in a folder, and existing block devices.
 
-use std::fs::OpenOptions;
+use std::collections::BTreeMap;
+use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rehost_volumes::{ImageFormat, Volume, WindowVolume, create_image, open_target};
 
@@ -12,7 +13,8 @@ use crate::{
     Ledger, PreparedVolume, ProviderError, TargetProvider, Thing, VolumeFormat, VolumeRequest,
 };
 
-/// Linux's `O_EXCL`: on a block device it fails while the device is mounted or otherwise claimed.
+/// Linux's `O_EXCL`: on a block device it fails while the device is mounted or otherwise claimed,
+/// and is itself such a claim.
 const EXCLUSIVE: i32 = 0o200;
 
 /// Makes image files in a folder, one sub-folder a task, and hands out offered devices.
@@ -21,6 +23,9 @@ pub struct EmbeddedProvider {
     images: Option<PathBuf>,
     devices: Vec<PathBuf>,
     ledger: Ledger,
+    /// Devices that are being received into, each with its task. An open file keeps everybody else
+    /// from mounting the device.
+    claims: Mutex<BTreeMap<PathBuf, (String, File)>>,
 }
 
 impl EmbeddedProvider {
@@ -31,7 +36,35 @@ impl EmbeddedProvider {
             images,
             devices,
             ledger,
+            claims: Mutex::default(),
         }
+    }
+
+    fn claims(&self) -> MutexGuard<'_, BTreeMap<PathBuf, (String, File)>> {
+        self.claims.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Keeps a device for a task, until the task is committed or released.
+    fn claim(&self, task_id: &str, path: &Path) -> Result<(), ProviderError> {
+        let mut claims = self.claims();
+        if claims.get(path).is_some_and(|(owner, _)| owner == task_id) {
+            return Ok(());
+        }
+        // Another task's claim makes this fail, too.
+        let claim = OpenOptions::new()
+            .read(true)
+            .custom_flags(EXCLUSIVE)
+            .open(path)
+            .map_err(|source| ProviderError::Busy {
+                path: path.into(),
+                source,
+            })?;
+        claims.insert(path.into(), (task_id.to_owned(), claim));
+        Ok(())
+    }
+
+    fn give_up_claims(&self, task_id: &str) {
+        self.claims().retain(|_, (owner, _)| owner != task_id);
     }
 
     fn folder(&self, task_id: &str) -> Result<PathBuf, ProviderError> {
@@ -93,20 +126,14 @@ impl EmbeddedProvider {
 
     fn device(
         &self,
+        task_id: &str,
         request: &VolumeRequest,
         path: &Path,
     ) -> Result<PreparedVolume, ProviderError> {
         if !self.devices.iter().any(|offered| offered == path) {
             return Err(ProviderError::NotOffered { path: path.into() });
         }
-        let claimed = OpenOptions::new()
-            .read(true)
-            .custom_flags(EXCLUSIVE)
-            .open(path);
-        claimed.map_err(|source| ProviderError::Busy {
-            path: path.into(),
-            source,
-        })?;
+        self.claim(task_id, path)?;
         let medium = open_target(path)?;
         let found_bytes = medium.size_bytes();
         let volume = WindowVolume::new(medium, request.size_bytes);
@@ -135,16 +162,19 @@ impl TargetProvider for EmbeddedProvider {
             .map(|request| match &request.format {
                 VolumeFormat::Raw => self.image(task_id, request, ImageFormat::Raw),
                 VolumeFormat::Qcow2 => self.image(task_id, request, ImageFormat::Qcow2),
-                VolumeFormat::Device(path) => self.device(request, path),
+                VolumeFormat::Device(path) => self.device(task_id, request, path),
             })
             .collect()
     }
 
     fn commit(&self, task_id: &str) -> Result<(), ProviderError> {
-        Ok(self.ledger.commit(task_id)?)
+        self.ledger.commit(task_id)?;
+        self.give_up_claims(task_id);
+        Ok(())
     }
 
     fn release(&self, task_id: &str) -> Result<Vec<PathBuf>, ProviderError> {
+        self.give_up_claims(task_id);
         let mut removed = Vec::new();
         if self.ledger.is_committed(task_id) {
             return Ok(removed);
