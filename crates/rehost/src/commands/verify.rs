@@ -8,7 +8,8 @@ use anyhow::{Context as _, Result, bail, ensure};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use rehost_volumes::{
-    CHUNK_BYTES, Difference, Proof, Volume, compare_volumes, compare_with_proof, open_source,
+    CHUNK_BYTES, Difference, Proof, Volume, WindowVolume, compare_volumes, compare_with_proof,
+    open_source,
 };
 use serde::Serialize;
 
@@ -140,17 +141,19 @@ fn against_proof(path: &Path, disks: &[String]) -> Result<Vec<Verdict>> {
         })?;
         let tree = volume.source_tree()?;
         let medium = open(disk)?;
-        let bar = bar(disk, medium.size_bytes().min(tree.size_bytes()));
+        // A target device may be larger than the source disk: its first part is what counts, to
+        // the byte, or the last chunk would have more in it than was copied.
+        let window = WindowVolume::new(medium.clone(), tree.size_bytes());
+        let medium = window.map_or(medium, |window| Arc::new(window) as Arc<dyn Volume>);
+        let bar = bar(disk, medium.size_bytes());
         let differences = compare_with_proof(&*medium, &tree, &|bytes| bar.inc(bytes))
             .with_context(|| format!("read {}", disk.display()))?;
         bar.finish_and_clear();
-        // A target device may be larger than the source disk: its first part is what counts.
-        let size_bytes = medium.size_bytes().min(tree.size_bytes());
         verdicts.push(Verdict::new(
             name,
             disk,
             tree.size_bytes(),
-            size_bytes,
+            medium.size_bytes(),
             &differences,
         ));
     }
