@@ -43,7 +43,7 @@ fn row(volume: &VolumeReport) -> Vec<String> {
         volume.rounds.to_string(),
         format!("{:.1} s", volume.downtime_seconds),
         equal.into(),
-        volume.source_root.chars().take(16).collect(),
+        volume.source_root.chars().take(12).collect(),
     ]
 }
 

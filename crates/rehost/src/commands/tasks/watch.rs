@@ -125,6 +125,7 @@ enum Shown {
     Bars {
         all: MultiProgress,
         of: BTreeMap<(u64, String), ProgressBar>,
+        waiting: String,
     },
     /// Elsewhere: one line a change.
     Lines { last: String },
@@ -137,6 +138,7 @@ impl Watcher {
             Shown::Bars {
                 all: MultiProgress::new(),
                 of: BTreeMap::new(),
+                waiting: String::new(),
             }
         } else {
             Shown::Lines {
@@ -149,13 +151,20 @@ impl Watcher {
     /// Shows what a look at the task has found.
     pub(crate) fn show(&mut self, task: &ShowTaskResponse) {
         match &mut self.shown {
-            Shown::Bars { all, of } => {
+            Shown::Bars { all, of, waiting } => {
                 for subtask in &task.sub_tasks {
                     let name = subtask.name.clone().unwrap_or_default();
                     let bar = of
                         .entry((subtask.id.unwrap_or_default(), name))
                         .or_insert_with(|| all.add(new_bar(subtask)));
                     update(bar, task, subtask);
+                }
+                let found = waits_for(task).unwrap_or_default();
+                if found != waiting.as_str() {
+                    found.clone_into(waiting);
+                    if !found.is_empty() {
+                        all.suspend(|| output::remark(found));
+                    }
                 }
             }
             Shown::Lines { last } => {
@@ -214,11 +223,21 @@ fn update(bar: &ProgressBar, task: &ShowTaskResponse, subtask: &SubTask) {
 /// for; a sync round is said by its number and by what it reads and sends, in the agent's words.
 fn message(task: &ShowTaskResponse, subtask: &SubTask) -> String {
     let trace = subtask.process_trace.as_deref().unwrap_or_default();
-    if trace.is_empty() || subtask.name.as_deref() == Some("MIGRATE_LINUX_BLOCK") {
+    if trace.is_empty() && subtask.progress >= 100 {
+        String::new()
+    } else if trace.is_empty() || subtask.name.as_deref() == Some("MIGRATE_LINUX_BLOCK") {
         pace(task)
     } else {
         with_sizes(trace)
     }
+}
+
+/// What holds the task up between two subtasks, such as a target that cannot be used.
+fn waits_for(task: &ShowTaskResponse) -> Option<&str> {
+    let mut begun = task.sub_tasks.iter().rev();
+    let last = begun.find(|subtask| subtask.start_date.is_some())?;
+    let is_between = last.progress >= 100 && task.state.as_deref() == Some("RUNNING");
+    last.process_trace.as_deref().filter(|_| is_between)
 }
 
 /// Byte counts in a text of the agent, `7 bytes` and `5 of 7 bytes`, as people say them.
@@ -357,6 +376,26 @@ mod tests {
         };
         let expected = "round 3: 1.0 KiB of 2.0 KiB read, 77 B sent";
         assert_eq!(message(&shown, &subtask), expected);
+    }
+
+    #[test]
+    fn what_holds_a_task_up_between_subtasks_is_said() {
+        let done = SubTask {
+            progress: 100,
+            start_date: Some(1),
+            process_trace: Some("waiting for the target".into()),
+            ..SubTask::default()
+        };
+        let begun = SubTask {
+            progress: 5,
+            ..done.clone()
+        };
+        let mut shown = task("RUNNING");
+        assert_eq!(waits_for(&shown), None);
+        shown.sub_tasks = vec![done, SubTask::default()];
+        assert_eq!(waits_for(&shown), Some("waiting for the target"));
+        shown.sub_tasks.push(begun);
+        assert_eq!(waits_for(&shown), None);
     }
 
     #[test]
