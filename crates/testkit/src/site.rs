@@ -27,6 +27,8 @@ pub struct Site {
     pub control_plane: Role,
     api_port: u16,
     data_port: u16,
+    /// Block devices that the receiver offers.
+    devices: Vec<PathBuf>,
     directory: tempfile::TempDir,
 }
 
@@ -79,12 +81,13 @@ impl Site {
                 .filter(succeeded))
         })?;
         let token = make_token(directory.path(), "target")?;
-        let receiver = start_receiver(directory.path(), data_port, Some(&token))?;
+        let receiver = start_receiver(directory.path(), data_port, &[], Some(&token))?;
         let site = Self {
             receiver,
             control_plane,
             api_port,
             data_port,
+            devices: Vec::new(),
             directory,
         };
         site.wait_for_target()?;
@@ -153,8 +156,19 @@ impl Site {
     /// # Errors
     /// If it cannot be started.
     pub fn restart_receiver(&mut self) -> Result<()> {
-        self.receiver = start_receiver(self.directory.path(), self.data_port, None)?;
+        let (directory, port) = (self.directory.path(), self.data_port);
+        self.receiver = start_receiver(directory, port, &self.devices, None)?;
         Ok(())
+    }
+
+    /// Starts the receiver again, offering these block devices, which tasks may then overwrite.
+    ///
+    /// # Errors
+    /// If it cannot be stopped or started.
+    pub fn offer_devices(&mut self, devices: &[&Path]) -> Result<()> {
+        self.devices = devices.iter().map(|&device| device.to_owned()).collect();
+        self.receiver.kill()?;
+        self.restart_receiver()
     }
 
     /// Joins a source with these disks, and waits until it is registered.
@@ -419,7 +433,12 @@ fn start_control_plane(directory: &Path, port: u16) -> Result<Role> {
     )
 }
 
-fn start_receiver(directory: &Path, port: u16, token: Option<&Path>) -> Result<Role> {
+fn start_receiver(
+    directory: &Path,
+    port: u16,
+    devices: &[PathBuf],
+    token: Option<&Path>,
+) -> Result<Role> {
     let (state, images) = (directory.join("receiver"), directory.join("images"));
     let listen = format!("127.0.0.1:{port}");
     let mut arguments: Vec<&OsStr> = [
@@ -436,6 +455,9 @@ fn start_receiver(directory: &Path, port: u16, token: Option<&Path>) -> Result<R
     .into();
     arguments.extend([listen.as_ref(), "--state-dir".as_ref(), state.as_os_str()]);
     arguments.extend(["--images".as_ref(), images.as_os_str()]);
+    for device in devices {
+        arguments.extend(["--device".as_ref(), device.as_os_str()]);
+    }
     if let Some(token) = token {
         arguments.extend(["--join-file".as_ref(), token.as_os_str()]);
     }
