@@ -9,6 +9,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use anyhow::{Context as _, Result, bail, ensure};
+use rehost_sms_api::rehost::MigrationReport;
 use rehost_testkit::{Agent, LONG, Site, overwrite, patterned_image, until};
 
 const MIB: u64 = 1024 * 1024;
@@ -106,12 +107,13 @@ fn whatever_is_killed_during_a_copy_it_goes_on_and_ends_equal() -> Result<()> {
 #[test]
 fn whatever_is_killed_after_the_copy_it_goes_on_and_ends_equal() -> Result<()> {
     for victim in victims()? {
-        kill_in_each_phase(victim).with_context(|| format!("victim {victim:?}"))?;
+        let report = kill_in_each_phase(victim).with_context(|| format!("victim {victim:?}"))?;
+        println!("one kill of {victim:?} in each phase, {report:?}");
     }
     Ok(())
 }
 
-fn kill_in_each_phase(victim: Victim) -> Result<()> {
+fn kill_in_each_phase(victim: Victim) -> Result<MigrationReport> {
     let mut site = Site::start()?;
     let disk = site.disk("disk.img");
     patterned_image(&disk, PHASES_DISK_BYTES, 5)?;
@@ -133,12 +135,11 @@ fn kill_in_each_phase(victim: Victim) -> Result<()> {
     site.wait_for_state(&task, "MIGRATE_SUCCESS", LONG)?;
 
     let report = site.report(&task)?;
-    println!("one kill of {victim:?} in each phase, {report:?}");
     let volume = report.volumes.first().context("report of the volume")?;
     assert_eq!(volume.equal, Some(true), "{report:?}");
     let verified = site.run([Path::new("verify"), &disk, &site.image("disk.img")?])?;
     assert!(verified.status.success(), "{verified:?}");
-    Ok(())
+    Ok(report)
 }
 
 /// Kills when the agent says that a phase begins which it has not begun before now, and makes sure

@@ -32,7 +32,8 @@ const TEST_TOOLS: &[Need] = &[
     cargo xtask test\n  \
     cargo xtask test -- main_job              tests with this in their name\n  \
     cargo xtask test -- -E 'package(rehost-volumes)'\n  \
-    REHOST_KILLS=20 REHOST_DISK_MIB=4096 cargo xtask test -- kill_anything")]
+    REHOST_KILLS=20 REHOST_DISK_MIB=4096 cargo xtask test -- kill_anything\n  \
+    REHOST_VICTIM=receiver cargo xtask test -- kill_anything")]
 pub(crate) struct Options {
     /// Given to `cargo nextest run`: a part of a test's name, or any of its options.
     #[arg(last = true)]
