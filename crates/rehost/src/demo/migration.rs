@@ -63,7 +63,7 @@ pub(super) fn run(
             "change {number}: {} written",
             output::size(written_bytes)
         ));
-        wait_for_round(roles, &task_id, interrupt)?;
+        wait_for_round(roles, &task_id, &mut watcher, interrupt)?;
     }
     // After the last of these rounds, so that the final round has something to do.
     source.system.add_file(scratch, CHANGES + 1)?;
@@ -133,10 +133,16 @@ fn follow(
 
 /// Waits until a sync round that began after now is through: the one at hand may have passed the
 /// place of a change already.
-fn wait_for_round(roles: &mut Roles, task_id: &str, interrupt: &Interrupt) -> Result<()> {
+fn wait_for_round(
+    roles: &mut Roles,
+    task_id: &str,
+    watcher: &mut Watcher,
+    interrupt: &Interrupt,
+) -> Result<()> {
     let wanted = finished_rounds(roles, task_id)? + 2;
     let end = Instant::now() + ROUND_DEADLINE;
     while finished_rounds(roles, task_id)? < wanted {
+        watcher.show(&roles.client.show_task(task_id).context("show task")?);
         roles.check()?;
         ensure!(
             Instant::now() < end,
