@@ -1,4 +1,4 @@
-//! Ctrl-C and SIGTERM as something that waiting code notices between two looks, so that it can say
+//! Ctrl-C, SIGTERM and a closed terminal as something that waiting code notices between two looks, so that it can say
 //! what is left running, or put away what it made.
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -25,11 +25,15 @@ impl Interrupt {
             .enable_all()
             .build()
             .context("prepare to listen for signals")?;
-        let (mut interrupt, mut terminate) = {
+        let (mut interrupt, mut terminate, mut hangup) = {
             let _inside = runtime.enter();
             (
                 signal(SignalKind::interrupt()).context("listen for Ctrl-C")?,
                 signal(SignalKind::terminate()).context("listen for SIGTERM")?,
+                (!hangup_is_ignored())
+                    .then(|| signal(SignalKind::hangup()))
+                    .transpose()
+                    .context("listen for SIGHUP")?,
             )
         };
         let (tell, asked) = mpsc::channel();
@@ -40,6 +44,7 @@ impl Interrupt {
                     tokio::select! {
                         _ = interrupt.recv() => {}
                         _ = terminate.recv() => {}
+                        Some(Some(())) = async { Some(hangup.as_mut()?.recv().await) } => {}
                     }
                 });
                 // Nobody listens any more when the program is about to end anyway.
@@ -67,5 +72,32 @@ impl Interrupt {
         };
         self.seen.fetch_or(asked, Ordering::Relaxed);
         asked
+    }
+}
+
+/// Whether whoever started this program wants it to outlive the terminal, as `nohup` does.
+fn hangup_is_ignored() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    ignores_hangup(&status)
+}
+
+/// Reads the first signal's bit of the mask of ignored signals.
+fn ignores_hangup(status: &str) -> bool {
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
+        .is_some_and(|mask| mask & 1 != 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_under_nohup_is_told_from_others() {
+        assert!(ignores_hangup("Name:\trehost\nSigIgn:\t0000000000001001\n"));
+        assert!(!ignores_hangup(
+            "Name:\trehost\nSigIgn:\t0000000000001000\n"
+        ));
+        assert!(!ignores_hangup(""));
     }
 }
