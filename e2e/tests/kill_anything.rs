@@ -5,6 +5,7 @@
 //! `REHOST_KILLS` and `REHOST_DISK_MIB` make the copy longer: 20 kills over 4096 MiB, say.
 //! `REHOST_VICTIM`, one of `agent`, `receiver` and `control-plane`, has only this role killed.
 
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
@@ -54,9 +55,9 @@ fn whatever_is_killed_during_a_copy_it_goes_on_and_ends_equal() -> Result<()> {
 
     let mut killed = 0;
     for number in 0..kills {
-        // Evenly over the copy, moved by a part of a step that differs from kill to kill.
+        // Spread over the copy, each at a random moment of its step.
         let step = used_bytes / (kills + 1);
-        let moment = step * number + step * (number * 37 % 100) / 100;
+        let moment = step * number + random() % step.max(1);
         let is_running = until("the copy gets that far", LONG, || {
             if allocated_bytes(&image)? >= moment {
                 return Ok(Some(true));
@@ -179,6 +180,12 @@ fn restart(site: &mut Site, agent: &mut Agent, victim: Victim) -> Result<()> {
         Victim::Receiver => site.restart_receiver(),
         Victim::ControlPlane => site.restart_control_plane(),
     }
+}
+
+/// Another number every time. What it leads to is printed by the roles' logs, not by a seed: when a
+/// process is hit depends on the machine anyway.
+fn random() -> u64 {
+    RandomState::new().build_hasher().finish()
 }
 
 fn allocated_bytes(path: &Path) -> Result<u64> {
