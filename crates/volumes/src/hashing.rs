@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use crate::{
-    AlignedBuffer, CHUNK_BYTES, ChunkHash, Volume, VolumeError, chunk_range, to_usize,
+    AlignedBuffer, CHUNK_BYTES, ChunkHash, HoleFinder, Volume, VolumeError, chunk_range, to_usize,
     zero_chunk_hash,
 };
 
@@ -21,13 +21,10 @@ pub fn hash_chunks<E: From<VolumeError>>(
     mut each: impl FnMut(u64, ChunkHash) -> Result<(), E>,
 ) -> Result<(), E> {
     let size_bytes = volume.size_bytes();
-    let mut data = volume.next_data(chunks.start.saturating_mul(CHUNK_BYTES))?;
+    let mut holes = HoleFinder::new(volume, chunks.start.saturating_mul(CHUNK_BYTES))?;
     for chunk in chunks {
         let range = chunk_range(chunk, size_bytes);
-        while data.as_ref().is_some_and(|data| data.end <= range.start) {
-            data = volume.next_data(range.start)?;
-        }
-        let hash = if data.as_ref().is_some_and(|data| data.start < range.end) {
+        let hash = if holes.may_hold_data(&range)? {
             let bytes = &mut buffer[..to_usize(range.end - range.start)];
             volume.read_at(bytes, range.start)?;
             *blake3::hash(bytes).as_bytes()

@@ -10,6 +10,7 @@ mod chunk;
 mod error;
 mod file;
 mod hashing;
+mod holes;
 mod image;
 mod proof;
 mod qcow2;
@@ -26,6 +27,7 @@ pub use chunk::{
 pub use error::VolumeError;
 pub use file::FileVolume;
 pub use hashing::hash_chunks;
+pub use holes::HoleFinder;
 pub use image::{ImageFormat, create_image, open_source, open_target};
 pub use proof::{LeafRun, Proof, ProofError, VolumeProof};
 pub use qcow2::Qcow2Volume;

@@ -3,8 +3,8 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use rehost_volumes::{
-    AlignedBuffer, CHUNK_BYTES, ChunkHash, chunk_range, hash_chunks, nonzero_segments, to_usize,
-    zero_chunk_hash,
+    AlignedBuffer, CHUNK_BYTES, ChunkHash, HoleFinder, chunk_range, hash_chunks, nonzero_segments,
+    to_usize, zero_chunk_hash,
 };
 
 use super::control::Control;
@@ -97,7 +97,7 @@ impl Round<'_> {
         let volume = &self.volumes[unit.position];
         let size_bytes = volume.volume.size_bytes();
         let mut hashes = Vec::new();
-        let mut data = volume.volume.next_data(unit.chunks.start * CHUNK_BYTES)?;
+        let mut holes = HoleFinder::new(&*volume.volume, unit.chunks.start * CHUNK_BYTES)?;
         let mut zeros = 0..0;
         for chunk in unit.chunks.clone() {
             let range = chunk_range(chunk, size_bytes);
@@ -108,11 +108,7 @@ impl Round<'_> {
             if self.is_over() {
                 return Ok(None);
             }
-            while data.as_ref().is_some_and(|data| data.end <= range.start) {
-                data = volume.volume.next_data(range.start)?;
-            }
-            let maybe_data = data.as_ref().is_some_and(|data| data.start < range.end);
-            if maybe_data
+            if holes.may_hold_data(&range)?
                 && let Some(hash) = self.send_chunk(stream, unit.position, chunk, buffer)?
             {
                 hashes.push(hash);
