@@ -161,7 +161,7 @@ impl Journal {
         let mut cleared = false;
         for chunk in chunks {
             if self.slot(*chunk)?.is_some() {
-                self.put(*chunk, &ABSENT)?;
+                self.write(*chunk, &ABSENT)?;
                 cleared = true;
             }
         }
@@ -201,10 +201,6 @@ impl Journal {
     /// Number of chunks of the volume.
     pub(crate) fn chunks(&self) -> u64 {
         self.chunks
-    }
-
-    fn put(&self, chunk: u64, hash: &ChunkHash) -> Result<(), JournalError> {
-        self.write(chunk, hash)
     }
 
     fn write(&self, first: u64, bytes: &[u8]) -> Result<(), JournalError> {

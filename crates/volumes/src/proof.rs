@@ -8,9 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    CHUNK_BYTES, ChunkHash, HashTree, TreeRoot, chunk_count, chunk_range, zero_chunk_hash,
-};
+use crate::{CHUNK_BYTES, ChunkHash, HashTree, chunk_count, chunk_range, zero_chunk_hash};
 
 /// Names the form of the document; another form gets another name.
 const FORMAT: &str = "rehost-proof-1";
@@ -143,14 +141,6 @@ impl VolumeProof {
             return Err(inconsistent());
         }
         Ok(tree)
-    }
-
-    /// The source's root, as the type that trees have.
-    ///
-    /// # Errors
-    /// As [`Self::source_tree`].
-    pub fn checked_source_root(&self) -> Result<TreeRoot, ProofError> {
-        self.source_tree().map(|tree| tree.root())
     }
 }
 

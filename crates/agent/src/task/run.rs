@@ -15,7 +15,9 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use rehost_replication::source::{Control, Outcome, Peer, ReplicationJob, SourceError, run};
+use rehost_replication::source::{
+    Control, Outcome, Peer, ReplicationJob, SourceError, error_chain, run,
+};
 use rehost_sms_api::bodies::{PutCopyStateReq, UpdateTaskSpeedReq};
 use rehost_sms_api::client::ClientError;
 use rehost_sms_api::rehost::{DataPath, SourceAssignment, WantedPhase};
@@ -184,7 +186,7 @@ impl TaskRun {
     /// # Errors
     /// Everything else.
     fn overcome(&self, error: SourceError, translator: &Translator) -> anyhow::Result<()> {
-        let text = chain(&error);
+        let text = error_chain(&error);
         if error.is_link() {
             tracing::warn!(error = text, "the receiver cannot be reached; trying on");
             translator.trace(&text);
@@ -274,7 +276,7 @@ impl TaskRun {
     }
 
     fn failed(&self, translator: Option<&Translator>, error: &anyhow::Error) -> End {
-        let text = chain(error.as_ref());
+        let text = error_chain(error.as_ref());
         tracing::error!(task_id = self.task_id, error = text, "the task failed");
         let (progress, copy_state) =
             translator.map_or_else(unknown_failure, |translator| translator.failed(&text));
@@ -313,16 +315,4 @@ fn peer(path: DataPath) -> Peer {
         port: path.port,
         server_name: path.server_name,
     }
-}
-
-/// An error with its causes, in one line for people.
-fn chain(error: &(dyn Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }

@@ -6,7 +6,6 @@ use std::path::PathBuf;
 use rehost_volumes::VolumeError;
 
 use super::FreezeError;
-use crate::transport::TransportError;
 use crate::wire::{Advice, Failure};
 
 /// A failed replication. What was copied stays copied; the next run goes on from there.
@@ -54,6 +53,14 @@ pub enum SourceError {
     Worker,
 }
 
+/// An error with its causes, in one line for people.
+#[must_use]
+pub fn error_chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    let texts: Vec<String> = causes.map(ToString::to_string).collect();
+    texts.join(": ")
+}
+
 impl SourceError {
     /// Whether a new session may help: the link broke, or the receiver asks for one.
     #[must_use]
@@ -88,10 +95,6 @@ impl SourceError {
             peer: peer.to_string(),
             source: source.into(),
         }
-    }
-
-    pub(super) fn from_transport(peer: &impl ToString, error: TransportError) -> Self {
-        Self::link(peer, error)
     }
 }
 

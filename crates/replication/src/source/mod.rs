@@ -18,7 +18,7 @@ mod work;
 mod workers;
 
 pub use control::Control;
-pub use error::SourceError;
+pub use error::{SourceError, error_chain};
 pub use events::{Event, Observer, Phase, Progress};
 pub use freeze::{FreezeError, Freezer, NoFreeze};
 pub use job::{Finished, Outcome, Peer, ReplicationJob, SourceVolume, VolumeFigures};

@@ -29,7 +29,7 @@ use super::round::{COPY_UNIT_CHUNKS, HASH_UNIT_CHUNKS, Hashed, Kinds, Round};
 use super::stream::SourceStream;
 use super::work::WorkQueue;
 use super::workers::{share, trees};
-use super::{SourceError, VolumeFigures};
+use super::{SourceError, VolumeFigures, error_chain};
 
 /// For how long a lost link is opened again before the caller is asked for a new address.
 const LINK_PATIENCE: Duration = Duration::from_secs(30);
@@ -70,7 +70,7 @@ pub fn run(
             Err(error) if error.is_link() && control.should_stop() => return Ok(Outcome::Stopped),
             Err(error) if error.is_link() && reachable.elapsed() < LINK_PATIENCE => {
                 observer.event(&Event::LinkLost {
-                    reason: describe(&error),
+                    reason: error_chain(&error),
                 });
                 control.pause(pause);
                 pause = (pause * 2).min(RETRY_PAUSES.1);
@@ -78,16 +78,6 @@ pub fn run(
             result => return result,
         }
     }
-}
-
-fn describe(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }
 
 /// A replication and what it remembers between sessions.

@@ -235,7 +235,7 @@ impl SourceStream {
     }
 
     fn broken(&self, error: TransportError) -> SourceError {
-        SourceError::from_transport(&self.peer, error)
+        SourceError::link(&self.peer, error)
     }
 }
 
