@@ -25,6 +25,10 @@ const TEST_TOOLS: &[Need] = &[
         "mount",
         "losetup and mount give the privileged tests real block devices",
     ),
+    (
+        "postgresql",
+        "the control plane runs on it as well as on SQLite; tests start servers of their own",
+    ),
 ];
 
 #[derive(Debug, Args)]

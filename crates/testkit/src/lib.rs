@@ -1,16 +1,19 @@
-//! For tests only: real `rehost` processes, disks to migrate, and waiting that is not sleeping.
+//! For tests only: real `rehost` processes, disks to migrate, a database server, and waiting that is
+//! not sleeping.
 //!
 //! Whole-system tests use the executable as people do: they start its roles, and drive them with
 //! its own commands. So a test that passes has also proved that the command line works.
 
 mod disks;
 mod executable;
+mod postgres;
 mod role;
 mod site;
 mod wait;
 
 pub use disks::{LoopDevice, Mount, needs_root, overwrite, patterned_image, run_tool};
 pub use executable::rehost;
+pub use postgres::PostgresCluster;
 pub use role::{Role, free_port};
 pub use site::{Agent, Site};
 pub use wait::{LONG, SHORT, until};
