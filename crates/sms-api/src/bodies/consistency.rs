@@ -1,4 +1,4 @@
-//! Results of the consistency check.
+//! Results of the consistency check, and the request to export them.
 
 use serde::{Deserialize, Serialize};
 
@@ -60,4 +60,34 @@ pub struct ConsistencyResultRecord {
     /// One record per verified directory.
     #[serde(deserialize_with = "wire::null_as_default")]
     pub consistency_result: Vec<ConsistencyResult>,
+}
+
+/// Body of `POST /v3/tasks/consistency-results/export` (SMS, ExportConsistencyResults).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BatchGetConsistencyResultReq {
+    /// Tasks to export.
+    #[serde(default, deserialize_with = "wire::null_as_default")]
+    pub task_info: Vec<BatchConsistencyReq>,
+}
+
+/// A task whose results are exported.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BatchConsistencyReq {
+    /// Task whose results are exported.
+    #[serde(
+        default,
+        deserialize_with = "wire::text",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub task_id: Option<String>,
+    /// Source server ID.
+    #[serde(
+        default,
+        deserialize_with = "wire::text",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub source_id: Option<String>,
+    /// Source server name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source_name: Option<String>,
 }

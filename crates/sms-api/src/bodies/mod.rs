@@ -9,7 +9,9 @@ mod consistency;
 mod current_task;
 pub mod iam;
 mod inventory;
+mod migprojects;
 mod queries;
+mod service;
 mod source_control;
 mod sources;
 mod task_control;
@@ -17,12 +19,13 @@ mod task_settings;
 mod task_target;
 mod task_views;
 mod tasks;
+mod templates;
 mod versions;
 mod wire;
 
 pub use consistency::{
-    ConsistencyResult, ConsistencyResultRecord, SetConsistencyResultRequestBody,
-    ShowConsistencyResultResponse,
+    BatchConsistencyReq, BatchGetConsistencyResultReq, ConsistencyResult, ConsistencyResultRecord,
+    SetConsistencyResultRequestBody, ShowConsistencyResultResponse,
 };
 pub use current_task::{
     CloneServer, CloneServerBrief, TargetServerById, TaskByServerSource, TaskByServerSources,
@@ -31,7 +34,15 @@ pub use inventory::{
     BtrfsFileSystem, BtrfsSubvolumn, LogicalVolumes, NetWork, PhysicalVolume, ServerDisk,
     VolumeGroups,
 };
-pub use queries::{ListServersQuery, ListTasksQuery};
+pub use migprojects::{
+    CreateMigprojectResponse, ListMigprojectsResponse, MigProject, MigprojectsResponseBody,
+    PostMigProjectBody, ShowMigprojectResponse,
+};
+pub use queries::{
+    CheckNetAclQuery, ConfigSettingQuery, ListErrorServersQuery, ListMigprojectsQuery,
+    ListServersQuery, ListTasksQuery, ListTemplatesQuery, ShowCertKeyQuery,
+};
+pub use service::{ShowConfigResponse, ShowPrivacyAgreementsResponse, ShowSha256Response};
 pub use source_control::{
     CommandBody, CommandParam, DeleteIds, ListErrorServersResponse, MigrationErrors,
     PutCopyStateReq, PutDisk, PutDiskInfoReq, PutLogicalVolume, PutSourceServerBody, PutVolume,
@@ -43,7 +54,7 @@ pub use sources::{
 };
 pub use task_control::{
     NetworkCheckInfoRequestBody, ShowCertKeyResponse, ShowPassphraseResponse,
-    UpdateNetworkCheckInfoResponse, UpdateTaskSpeedReq, UpdateTaskStatusReq,
+    UpdateNetworkCheckInfoResponse, UpdateTaskSpeedReq, UpdateTaskStatusReq, UploadLogRequestBody,
 };
 pub use task_settings::{
     ConfigBody, ConfigurationRequestBody, ShowConfigSettingResponse, ShowsSpeedLimitsResponse,
@@ -60,6 +71,11 @@ pub use task_views::{
 pub use tasks::{
     CreateTaskResponse, DeleteTasksReq, PostTask, PutTaskReq, SourceServerByTask,
     UpdateTaskResponse,
+};
+pub use templates::{
+    CreateTemplateReq, CreateTemplateResponse, DeletetemplatesReq, ListTemplatesResponse, Nics,
+    PublicIp, SgObject, ShowTargetPasswordResponse, ShowTemplateResponse, TemplateDisk,
+    TemplateRequest, TemplateResponseBody, UpdateTemplateReq, VpcObject,
 };
 pub use versions::{Link, ListApiVersionResponse, Version};
 pub use wire::RecordId;

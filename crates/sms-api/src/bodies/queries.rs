@@ -1,4 +1,4 @@
-//! Query parameters of the list routes.
+//! Query parameters.
 
 use serde::{Deserialize, Serialize};
 
@@ -72,4 +72,90 @@ pub struct ListTasksQuery {
     /// Enterprise project.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub enterprise_project_id: Option<String>,
+}
+
+/// Query of `GET /v3/vm/templates` (SMS, ListTemplates). Filters that are absent let everything
+/// through.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ListTemplatesQuery {
+    /// Name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Availability zone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub availability_zone: Option<String>,
+    /// Region.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub region: Option<String>,
+    /// Page size, 0 to 100; absent means 50.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u32>,
+    /// How many to skip, 0 to 65535.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub offset: Option<u32>,
+    /// Template id.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+}
+
+/// Query of `GET /v3/migprojects` (SMS, ListMigprojects).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ListMigprojectsQuery {
+    /// Page size, 0 to 100.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u32>,
+    /// How many to skip, 0 to 65535.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub offset: Option<u32>,
+}
+
+/// Query of `GET /v3/errors` (SMS, ListErrorServers).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ListErrorServersQuery {
+    /// Page size, 0 to 100; absent means 50.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u32>,
+    /// How many to skip, 0 to 65535.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub offset: Option<u32>,
+    /// Enterprise project.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub enterprise_project_id: Option<String>,
+    /// Migration project; no longer in the SDK, still sent by Terraform.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub migproject: Option<String>,
+}
+
+/// Query of `GET /v3/tasks/{task_id}/certkey` (SMS, ShowCertKey).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ShowCertKeyQuery {
+    /// Whether a CA certificate is wanted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub enable_ca_cert: Option<bool>,
+}
+
+/// Query of `GET /v3/tasks/{task_id}/configuration-setting` (SMS, ShowConfigSetting).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ConfigSettingQuery {
+    /// The one setting to show; absent shows all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub config_key: Option<String>,
+}
+
+/// Query of `GET /v3/tasks/{t_project_id}/networkacl/{t_network_id}/check` (SMS, CheckNetAcl; no
+/// longer in the SDK).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct CheckNetAclQuery {
+    /// Region of the network.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub region_id: Option<String>,
+    /// Operating system family.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub os_type: Option<String>,
 }

@@ -28,6 +28,14 @@ pub struct UpdateTaskStatusReq {
     pub param: Option<std::collections::BTreeMap<String, String>>,
 }
 
+/// Body of `POST /v3/tasks/{task_id}/log` (SMS, CollectLog).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UploadLogRequestBody {
+    /// Bucket to put the logs in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub log_bucket: Option<String>,
+}
+
 /// Body of `PUT /v3/tasks/{task_id}/progress` (SMS, UpdateTaskSpeed).
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]

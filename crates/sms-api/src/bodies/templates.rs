@@ -1,0 +1,335 @@
+//! Server templates: what a target server that the service creates shall look like.
+
+use serde::{Deserialize, Serialize};
+
+use super::wire::{self, RecordId};
+
+/// Body of `POST /v3/vm/templates` (SMS, CreateTemplate).
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct CreateTemplateReq {
+    /// The template.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub template: Option<TemplateRequest>,
+}
+
+/// Answer of `POST /v3/vm/templates`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct CreateTemplateResponse {
+    /// ID of the new template.
+    #[serde(default, deserialize_with = "wire::text")]
+    pub id: Option<String>,
+}
+
+/// Body of `PUT /v3/vm/templates/{id}` (SMS, UpdateTemplate).
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct UpdateTemplateReq {
+    /// What shall change; members that are absent stay as they are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub template: Option<TemplateRequest>,
+}
+
+/// Body of `POST /v3/vm/templates/delete` (SMS, DeleteTemplates; spelled this way in SMS).
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct DeletetemplatesReq {
+    /// IDs to delete.
+    #[serde(default, deserialize_with = "wire::texts")]
+    pub ids: Vec<String>,
+}
+
+/// Answer of `GET /v3/vm/templates` (SMS, ListTemplates).
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ListTemplatesResponse {
+    /// Total number of matches, regardless of limit and offset.
+    pub count: Option<u32>,
+    /// Page of templates.
+    #[serde(default, deserialize_with = "wire::null_as_default")]
+    pub templates: Vec<TemplateResponseBody>,
+}
+
+/// Answer of `GET /v3/vm/templates/{id}` (SMS, ShowTemplate).
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ShowTemplateResponse {
+    /// The template.
+    pub template: Option<TemplateResponseBody>,
+}
+
+/// Answer of `GET /v3/vm/templates/{id}/target-password` (SMS, ShowTargetPassword).
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShowTargetPasswordResponse {
+    /// Template ID.
+    #[serde(default, deserialize_with = "wire::text")]
+    pub template_id: Option<String>,
+    /// Password stored in the template.
+    pub target_password: Option<String>,
+}
+
+impl std::fmt::Debug for ShowTargetPasswordResponse {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ShowTargetPasswordResponse")
+            .field("template_id", &self.template_id)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A template as it is asked for.
+#[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct TemplateRequest {
+    /// Template name: Chinese characters, letters, digits, underscore, hyphen.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Whether this is a general (reusable) template; otherwise it belongs to one task.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub is_template: Option<bool>,
+    /// Region.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub region: Option<String>,
+    /// Project ID (no underscore here).
+    #[serde(
+        default,
+        deserialize_with = "wire::text",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub projectid: Option<String>,
+    /// Name of the target server.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub target_server_name: Option<String>,
+    /// Availability zone for the target server.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub availability_zone: Option<String>,
+    /// EVS type of the system disk, such as SAS, SSD or SATA.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub volumetype: Option<String>,
+    /// ECS flavor.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub flavor: Option<String>,
+    /// VPC.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub vpc: Option<VpcObject>,
+    /// Network cards of the target; one entry with ID autoCreate to have it created.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub nics: Option<Vec<Nics>>,
+    /// Security groups; one entry with ID autoCreate to have it created.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub security_groups: Option<Vec<SgObject>>,
+    /// EIP to create.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub publicip: Option<PublicIp>,
+    /// Disks of the target server.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub disk: Option<Vec<TemplateDisk>>,
+    /// EVS type for data disks, such as SAS, SSD or SATA.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub data_volume_type: Option<String>,
+    /// Password of the target server.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub target_password: Option<String>,
+    /// Image chosen for the new target server.
+    #[serde(
+        default,
+        deserialize_with = "wire::text",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub image_id: Option<String>,
+}
+
+impl std::fmt::Debug for TemplateRequest {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("TemplateRequest")
+            .field("name", &self.name)
+            .field("is_template", &self.is_template)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A template as it is listed and shown.
+#[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct TemplateResponseBody {
+    /// Template ID.
+    #[serde(default, deserialize_with = "wire::text")]
+    pub id: Option<String>,
+    /// Template name.
+    #[serde(default, deserialize_with = "wire::null_as_default")]
+    pub name: String,
+    /// Whether this is a general template: "true" or "false", a text here although requests have
+    /// a boolean.
+    pub is_template: Option<String>,
+    /// Region.
+    #[serde(default, deserialize_with = "wire::null_as_default")]
+    pub region: String,
+    /// Project ID (no underscore here).
+    #[serde(default, deserialize_with = "wire::null_as_default")]
+    pub projectid: String,
+    /// Name of the target server.
+    #[serde(default, deserialize_with = "wire::null_as_default")]
+    pub target_server_name: String,
+    /// Availability zone for the target server.
+    #[serde(default, deserialize_with = "wire::null_as_default")]
+    pub availability_zone: String,
+    /// EVS type of the system disk, such as SAS, SSD or SATA.
+    #[serde(default, deserialize_with = "wire::null_as_default")]
+    pub volumetype: String,
+    /// ECS flavor.
+    #[serde(default, deserialize_with = "wire::null_as_default")]
+    pub flavor: String,
+    /// VPC.
+    pub vpc: Option<VpcObject>,
+    /// Network cards of the target; one entry with ID autoCreate to have it created.
+    #[serde(default, deserialize_with = "wire::null_as_default")]
+    pub nics: Vec<Nics>,
+    /// Security groups; one entry with ID autoCreate to have it created.
+    #[serde(default, deserialize_with = "wire::null_as_default")]
+    pub security_groups: Vec<SgObject>,
+    /// EIP to create.
+    pub publicip: Option<PublicIp>,
+    /// Disks of the target server.
+    #[serde(default, deserialize_with = "wire::null_as_default")]
+    pub disk: Vec<TemplateDisk>,
+    /// EVS type for data disks, such as SAS, SSD or SATA.
+    #[serde(default, deserialize_with = "wire::null_as_default")]
+    pub data_volume_type: String,
+    /// Password of the target server.
+    #[serde(default, deserialize_with = "wire::null_as_default")]
+    pub target_password: String,
+    /// Image chosen for the new target server.
+    #[serde(default, deserialize_with = "wire::text")]
+    pub image_id: Option<String>,
+}
+
+impl std::fmt::Debug for TemplateResponseBody {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("TemplateResponseBody")
+            .field("id", &self.id)
+            .field("name", &self.name)
+            .field("is_template", &self.is_template)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The VPC of a template.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VpcObject {
+    /// VPC ID, or autoCreate.
+    #[serde(
+        default,
+        deserialize_with = "wire::text",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub id: Option<String>,
+    /// VPC name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// VPC range, 192.168.0.0/16 by default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cidr: Option<String>,
+}
+
+/// A network card of a template.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Nics {
+    /// Subnet ID, or autoCreate.
+    #[serde(
+        default,
+        deserialize_with = "wire::text",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub id: Option<String>,
+    /// Subnet name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Subnet gateway and mask.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cidr: Option<String>,
+    /// Address for the server; assigned automatically when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ip: Option<String>,
+}
+
+/// A security group of a template.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SgObject {
+    /// Security group ID, or autoCreate.
+    #[serde(
+        default,
+        deserialize_with = "wire::text",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub id: Option<String>,
+    /// Security group name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+}
+
+/// The EIP of a template.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PublicIp {
+    /// EIP type, 5_bgp by default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub r#type: Option<String>,
+    /// EIP bandwidth, Mbit/s.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bandwidth_size: Option<u32>,
+    /// How the EIP bandwidth is shared, in the words of the EIP service.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bandwidth_share_type: Option<String>,
+}
+
+/// A disk of a template.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TemplateDisk {
+    /// Disk record ID.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<RecordId>,
+    /// Position of the disk, from 0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub index: Option<u32>,
+    /// Disk name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// EVS type of the disk, such as SAS, SSD or SATA.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub disktype: Option<String>,
+    /// Size, GB (not bytes, unlike everywhere else).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub size: Option<u64>,
+    /// Role of the disk, such as OS, BOOT or NORMAL.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub device_use: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_template_of_terraform_is_read_and_its_password_stays_out_of_debug() {
+        let body: CreateTemplateReq = serde_json::from_str(
+            r#"{"template":{"name":"t-1","is_template":true,"region":"cn-north-4","projectid":"p1",
+                "vpc":{"id":"autoCreate","name":"autoCreate","cidr":"192.168.0.0/16"},"nics":null,
+                "publicip":{"type":"5_bgp","bandwidth_size":5},"target_password":"hush",
+                "disk":[{"id":0,"index":0,"name":"system","disktype":"SAS","size":40}]}}"#,
+        )
+        .unwrap();
+        assert!(!format!("{body:?}").contains("hush"));
+        let template = body.template.unwrap();
+        assert_eq!(template.target_password.as_deref(), Some("hush"));
+        assert_eq!(template.is_template, Some(true));
+        assert_eq!(template.nics, None);
+        assert_eq!(template.disk.unwrap()[0].size, Some(40));
+    }
+
+    #[test]
+    fn a_shown_template_writes_text_and_lists_even_when_they_are_empty() {
+        let template = TemplateResponseBody {
+            is_template: Some("false".into()),
+            ..Default::default()
+        };
+        let json = serde_json::to_value(&template).unwrap();
+        assert_eq!(json["is_template"], "false");
+        assert_eq!(json["flavor"], "");
+        assert_eq!(json["nics"], serde_json::json!([]));
+        assert!(json.get("publicip").unwrap().is_null());
+        let read: TemplateResponseBody =
+            serde_json::from_str(r#"{"is_template":"false","flavor":null,"nics":null}"#).unwrap();
+        assert_eq!(read, template);
+    }
+}
