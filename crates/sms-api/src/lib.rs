@@ -6,6 +6,7 @@
 pub mod bodies;
 #[cfg(feature = "client")]
 pub mod client;
+pub mod contract;
 pub mod errors;
 pub mod rehost;
 pub mod signing;

@@ -4,17 +4,28 @@
 //! or for a proof of equality. Nothing of the public contract is bent for it: these routes are
 //! additions, and a client that knows only SMS never meets them.
 
+mod audit;
+mod domains;
 mod join;
 mod report;
+mod service;
 mod target;
+mod users;
 
+pub use audit::{AuditRecord, AuditRecordList, ExportAuditQuery, ListAuditQuery};
+pub use domains::{CreateDomainRequest, CreatedDomain, TenantDomain, TenantDomainList};
 pub use join::{
     JoinRequest, JoinResponse, JoinRole, JoinToken, JoinTokenError, JoinTokenRequest,
     JoinTokenResponse,
 };
 pub use report::{MigrationReport, VolumeReport};
+pub use service::{Health, StoredLogArchive};
 pub use target::{
     AssignedVolume, CertificateSet, DataPath, ImageFormat, MappedVolume, SourceAssignment,
     TargetAssignment, TargetAssignments, TargetDevice, TargetList, TargetRegistration,
     TargetSummary, TargetTaskReport, TargetTaskState, WantedPhase,
+};
+pub use users::{
+    AccessKey, AccessKeyList, AccountRole, CreateAccessKeyRequest, CreateUserRequest,
+    CreatedAccessKey, UpdateUserRequest, User, UserList,
 };

@@ -1,0 +1,128 @@
+//! Routes beside the public contract: joining, targets, what a migration came to, logs.
+
+use super::{Access, Operation, Tag};
+
+pub(super) const OPERATIONS: &[Operation] = &[
+    Operation::post(
+        "/rehost/v1/join-tokens",
+        "create_join_token",
+        "CreateJoinToken",
+    )
+    .about(Tag::JOINING, "Make a token with which one machine can join")
+    .access(Access::Administrator)
+    .trace("createJoinToken"),
+    Operation::post("/rehost/v1/join", "join", "Join")
+        .about(Tag::JOINING, "Exchange a join token for a certificate")
+        .access(Access::Everyone)
+        .trace("join"),
+    Operation::get("/rehost/v1/targets", "list_targets", "ListTargets")
+        .about(Tag::TARGETS, "List target servers")
+        .access(Access::Reader),
+    Operation::delete(
+        "/rehost/v1/targets/{target_id}",
+        "delete_target",
+        "DeleteTarget",
+    )
+    .about(Tag::TARGETS, "Forget a target server")
+    .access(Access::Administrator)
+    .trace("deleteTarget"),
+    Operation::put(
+        "/rehost/v1/targets/self",
+        "register_target",
+        "RegisterTarget",
+    )
+    .about(
+        Tag::TARGETS,
+        "Say what a target server offers (called by the receiver)",
+    )
+    .access(Access::Receiver)
+    .trace("registerTarget"),
+    Operation::get(
+        "/rehost/v1/targets/self/assignments",
+        "list_target_assignments",
+        "ListTargetAssignments",
+    )
+    .about(
+        Tag::TARGETS,
+        "Wait for the tasks that a target server has to receive (called by the receiver)",
+    )
+    .access(Access::Receiver),
+    Operation::put(
+        "/rehost/v1/targets/self/tasks/{task_id}",
+        "report_target_task",
+        "ReportTargetTask",
+    )
+    .about(
+        Tag::TARGETS,
+        "Report where a target server is with a task (called by the receiver)",
+    )
+    .access(Access::Receiver)
+    .trace("reportTargetTask"),
+    Operation::get(
+        "/rehost/v1/tasks/{task_id}/assignment",
+        "show_source_assignment",
+        "ShowSourceAssignment",
+    )
+    .about(
+        Tag::TASKS,
+        "Show what a source server has to do for a task (called by the agent)",
+    )
+    .access(Access::Agent),
+    Operation::get(
+        "/rehost/v1/tasks/{task_id}/report",
+        "show_report",
+        "ShowReport",
+    )
+    .about(Tag::RESULTS, "Show what a migration cost and achieved")
+    .access(Access::AgentOrReader),
+    Operation::put(
+        "/rehost/v1/tasks/{task_id}/report",
+        "update_report",
+        "UpdateReport",
+    )
+    .about(
+        Tag::RESULTS,
+        "Report what a migration cost and achieved (called by the agent)",
+    )
+    .access(Access::Agent)
+    .trace("updateReport"),
+    Operation::get(
+        "/rehost/v1/tasks/{task_id}/proof",
+        "show_proof",
+        "ShowProof",
+    )
+    .about(Tag::RESULTS, "Show the proof that both sides are equal")
+    .access(Access::AgentOrReader),
+    Operation::put(
+        "/rehost/v1/tasks/{task_id}/proof",
+        "update_proof",
+        "UpdateProof",
+    )
+    .about(
+        Tag::RESULTS,
+        "Store the proof that both sides are equal (called by the agent)",
+    )
+    .access(Access::Agent)
+    .trace("updateProof"),
+    Operation::put(
+        "/rehost/v1/tasks/{task_id}/log-archives/{role}",
+        "upload_log_archive",
+        "UploadLogArchive",
+    )
+    .about(
+        Tag::RESULTS,
+        "Store the logs of one machine of a task (called by the machine)",
+    )
+    .access(Access::Machine)
+    .trace("uploadLogArchive"),
+    Operation::get(
+        "/rehost/v1/log-archives/{share}",
+        "download_log_archive",
+        "DownloadLogArchive",
+    )
+    .about(
+        Tag::RESULTS,
+        "Download logs by the secret address that was given out for them",
+    )
+    .access(Access::Everyone),
+];
