@@ -20,6 +20,7 @@ mod task_target;
 mod task_views;
 mod tasks;
 mod templates;
+mod values;
 mod versions;
 mod wire;
 
@@ -81,5 +82,15 @@ pub use versions::{Link, ListApiVersionResponse, Version};
 pub use wire::RecordId;
 
 /// Success without data: `{}`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    serde::Serialize,
+    serde::Deserialize,
+    utoipa::ToSchema,
+)]
 pub struct EmptyResult {}

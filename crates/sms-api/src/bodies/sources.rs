@@ -1,50 +1,62 @@
 //! Registering, listing and showing source servers.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::current_task::{TaskByServerSource, TaskByServerSources};
 use super::inventory::{BtrfsFileSystem, NetWork, ServerDisk, VolumeGroups};
 use super::task_target::PhysicalVolumes;
+use super::values;
 use super::wire::{self, RecordId};
 
 /// Body of `POST /v3/sources` (SMS, RegisterServer).
 ///
 /// A missing member is kept apart from an empty one, because the feasibility check looks at that.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct PostSourceServerBody {
     /// ID the server already has in the service.
     #[serde(
+        default,
         deserialize_with = "wire::text",
         skip_serializing_if = "Option::is_none"
     )]
+    #[schema(value_type = Option<values::Id>, inline)]
     pub id: Option<String>,
     /// IPv4 address; ip or ipv6 must be given.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 255)]
     pub ip: Option<String>,
     /// IPv6 address; ip or ipv6 must be given.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 255)]
     pub ipv6: Option<String>,
     /// Name that tells source servers apart.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required, nullable = false, min_length = 1, max_length = 64)]
     pub name: Option<String>,
     /// Host name of the machine.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(min_length = 1, max_length = 64)]
     pub hostname: Option<String>,
     /// Operating system family.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = values::OsType, inline, required)]
     pub os_type: Option<String>,
     /// Operating system version text.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required, nullable = false, max_length = 255)]
     pub os_version: Option<String>,
     /// Result of the Linux block-level check.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 255)]
     pub linux_block_check: Option<String>,
     /// Boot firmware.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<values::Firmware>, inline)]
     pub firmware: Option<String>,
     /// Number of vCPUs.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(maximum = 65535)]
     pub cpu_quantity: Option<u32>,
     /// Memory size; documented in MB although agents and examples send bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -57,12 +69,15 @@ pub struct PostSourceServerBody {
     pub btrfs_list: Option<Vec<BtrfsFileSystem>>,
     /// Network cards.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required, nullable = false)]
     pub networks: Option<Vec<NetWork>>,
     /// Account (domain) ID of the tenant.
     #[serde(
+        default,
         deserialize_with = "wire::text",
         skip_serializing_if = "Option::is_none"
     )]
+    #[schema(value_type = Option<values::Id>, inline)]
     pub domain_id: Option<String>,
     /// Linux: whether rsync is installed.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -72,6 +87,7 @@ pub struct PostSourceServerBody {
     pub paravirtualization: Option<bool>,
     /// Linux: raw devices, as text.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 255)]
     pub raw_devices: Option<String>,
     /// Windows: whether driver files are missing.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -84,24 +100,30 @@ pub struct PostSourceServerBody {
     pub account_rights: Option<bool>,
     /// Boot loader of the source (GRUB; older texts also LILO); needed on Linux.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 255, examples("GRUB"))]
     pub boot_loader: Option<String>,
     /// Windows: system directory.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 255)]
     pub system_dir: Option<String>,
     /// LVM volume groups; `[]` when there are none (needed on Linux).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub volume_groups: Option<Vec<VolumeGroups>>,
     /// Version string of the migration agent.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required, nullable = false, max_length = 255)]
     pub agent_version: Option<String>,
     /// Kernel version.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 255)]
     pub kernel_version: Option<String>,
     /// Stage to record.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<values::MigrationCycle>, inline)]
     pub migration_cycle: Option<String>,
     /// State to record.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<values::SourceState>, inline)]
     pub state: Option<String>,
     /// Windows: whether this is an OEM edition.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -109,18 +131,21 @@ pub struct PostSourceServerBody {
     /// How the agent was started: MANUAL, AUTO or empty; not validated. Anything but MANUAL means
     /// started by MGC.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 255, default = "MANUAL", examples("MANUAL", "AUTO"))]
     pub start_type: Option<String>,
     /// Disk read latency, milliseconds.
     #[serde(
         serialize_with = "wire::number",
         skip_serializing_if = "Option::is_none"
     )]
+    #[schema(minimum = 0, maximum = 10000)]
     pub io_read_wait: Option<f64>,
     /// Linux: whether tc is installed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub has_tc: Option<bool>,
     /// Where the source runs.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<values::Platform>, inline)]
     pub platform: Option<String>,
     /// Virtualisation of the source; dropped from the current SDK.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -128,48 +153,54 @@ pub struct PostSourceServerBody {
 }
 
 /// Answer of `POST /v3/sources`.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct RegisterServerResponse {
     /// ID of the source server.
-    #[serde(deserialize_with = "wire::text")]
+    #[serde(default, deserialize_with = "wire::text")]
+    #[schema(max_length = 255)]
     pub id: Option<String>,
 }
 
 /// Answer of `GET /v3/sources` (SMS, ListServers).
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct ListServersResponse {
     /// Total number of matches, regardless of limit and offset.
     pub count: Option<u32>,
     /// Page of source servers.
-    #[serde(deserialize_with = "wire::null_as_default")]
+    #[serde(default, deserialize_with = "wire::null_as_default")]
     pub source_servers: Vec<SourceServersResponseBody>,
 }
 
 /// A source server in the list.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct SourceServersResponseBody {
     /// Identifier.
-    #[serde(deserialize_with = "wire::text")]
+    #[serde(default, deserialize_with = "wire::text")]
+    #[schema(max_length = 255)]
     pub id: Option<String>,
     /// IPv4 address.
+    #[schema(max_length = 255)]
     pub ip: Option<String>,
     /// Name.
+    #[schema(max_length = 255)]
     pub name: Option<String>,
     /// Enterprise project ID.
-    #[serde(deserialize_with = "wire::text")]
+    #[serde(default, deserialize_with = "wire::text")]
+    #[schema(max_length = 255)]
     pub enterprise_project_id: Option<String>,
     /// Registration time of the source server, epoch milliseconds (64-bit).
+    #[schema(minimum = 0)]
     pub add_date: Option<i64>,
     /// Operating system family.
+    #[schema(value_type = Option<values::OsType>, inline)]
     pub os_type: Option<String>,
     /// Operating system version text.
+    #[schema(max_length = 255)]
     pub os_version: Option<String>,
     /// Windows: whether this is an OEM edition.
     pub oem_system: Option<bool>,
     /// Source server state.
+    #[schema(value_type = Option<values::SourceState>, inline)]
     pub state: Option<String>,
     /// Whether the agent is connected to the service.
     pub connected: Option<bool>,
@@ -180,21 +211,25 @@ pub struct SourceServersResponseBody {
     /// Task attached to this source server; absent or null when there is none.
     pub current_task: Option<TaskByServerSources>,
     /// Results of the environment checks run on the source server.
-    #[serde(deserialize_with = "wire::null_as_default")]
+    #[serde(default, deserialize_with = "wire::null_as_default")]
     pub checks: Vec<EnvironmentCheck>,
     /// Target configuration the service recommends.
     pub init_target_server: Option<InitTargetServer>,
     /// Bytes copied so far.
     pub replicatesize: Option<u64>,
     /// Last change of migration_cycle.
+    #[schema(minimum = 0)]
     pub stage_action_time: Option<i64>,
     /// Bytes to migrate in all.
     pub totalsize: Option<u64>,
     /// Last time the agent connection state changed.
+    #[schema(minimum = 0)]
     pub last_visit_time: Option<i64>,
     /// Stage of the migration.
+    #[schema(value_type = Option<values::MigrationCycle>, inline)]
     pub migration_cycle: Option<String>,
     /// Last change of state.
+    #[schema(minimum = 0)]
     pub state_action_time: Option<i64>,
     /// Whether a consistency result exists.
     pub is_consistency_result_exist: Option<bool>,
@@ -202,141 +237,166 @@ pub struct SourceServersResponseBody {
     pub has_tc: Option<bool>,
     /// How the agent was started: MANUAL, AUTO or empty; not validated. Anything but MANUAL means
     /// started by MGC.
+    #[schema(max_length = 255)]
     pub start_type: Option<String>,
     /// Version string of the migration agent.
     pub agent_version: Option<String>,
 }
 
 /// Answer of `GET /v3/sources/{source_id}` (SMS, ShowServer).
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct ShowServerResponse {
     /// Identifier.
-    #[serde(deserialize_with = "wire::text")]
+    #[serde(default, deserialize_with = "wire::text")]
+    #[schema(max_length = 255)]
     pub id: Option<String>,
     /// IPv4 address.
+    #[schema(max_length = 255)]
     pub ip: Option<String>,
     /// Name.
+    #[schema(max_length = 255)]
     pub name: Option<String>,
     /// Host name of the machine.
+    #[schema(max_length = 255)]
     pub hostname: Option<String>,
     /// Enterprise project ID.
-    #[serde(deserialize_with = "wire::text")]
+    #[serde(default, deserialize_with = "wire::text")]
+    #[schema(min_length = 1, max_length = 255)]
     pub enterprise_project_id: Option<String>,
     /// Registration time of the source server, epoch milliseconds (64-bit).
+    #[schema(minimum = 0)]
     pub add_date: Option<i64>,
     /// Operating system family.
+    #[schema(max_length = 255)]
     pub os_type: Option<String>,
     /// Operating system version text.
+    #[schema(max_length = 255)]
     pub os_version: Option<String>,
     /// Windows: whether this is an OEM edition.
     pub oem_system: Option<bool>,
     /// Source server state.
+    #[schema(value_type = Option<values::SourceState>, inline)]
     pub state: Option<String>,
     /// Whether the agent is connected to the service.
     pub connected: Option<bool>,
     /// Boot firmware.
+    #[schema(value_type = Option<values::Firmware>, inline)]
     pub firmware: Option<String>,
     /// Target configuration the service recommends.
     pub init_target_server: Option<InitTargetServer>,
     /// Number of vCPUs.
+    #[schema(maximum = 65535)]
     pub cpu_quantity: Option<u32>,
     /// Memory size (documented in MB).
     pub memory: Option<u64>,
     /// Task attached to this source server; absent or null when there is none.
     pub current_task: Option<TaskByServerSource>,
     /// Disks.
-    #[serde(deserialize_with = "wire::null_as_default")]
+    #[serde(default, deserialize_with = "wire::null_as_default")]
     pub disks: Vec<ServerDisk>,
     /// LVM volume groups; `[]` when there are none (needed on Linux).
-    #[serde(deserialize_with = "wire::null_as_default")]
+    #[serde(default, deserialize_with = "wire::null_as_default")]
     pub volume_groups: Vec<VolumeGroups>,
     /// Btrfs file systems; `[]` when there are none (needed on Linux).
-    #[serde(deserialize_with = "wire::null_as_default")]
+    #[serde(default, deserialize_with = "wire::null_as_default")]
     pub btrfs_list: Vec<BtrfsFileSystem>,
     /// Network cards.
-    #[serde(deserialize_with = "wire::null_as_default")]
+    #[serde(default, deserialize_with = "wire::null_as_default")]
     pub networks: Vec<NetWork>,
     /// Results of the environment checks run on the source server.
-    #[serde(deserialize_with = "wire::null_as_default")]
+    #[serde(default, deserialize_with = "wire::null_as_default")]
     pub checks: Vec<EnvironmentCheck>,
     /// Stage of the migration.
+    #[schema(value_type = Option<values::MigrationCycle>, inline)]
     pub migration_cycle: Option<String>,
     /// Last change of state.
+    #[schema(minimum = 0)]
     pub state_action_time: Option<i64>,
     /// Bytes copied so far.
     pub replicatesize: Option<u64>,
     /// Bytes to migrate in all.
     pub totalsize: Option<u64>,
     /// Last time the agent connection state changed.
+    #[schema(minimum = 0)]
     pub last_visit_time: Option<i64>,
     /// Last change of migration_cycle.
+    #[schema(minimum = 0)]
     pub stage_action_time: Option<i64>,
     /// Version string of the migration agent.
+    #[schema(max_length = 255)]
     pub agent_version: Option<String>,
     /// Linux: whether tc is installed.
     pub has_tc: Option<bool>,
     /// How the agent was started: MANUAL, AUTO or empty; not validated. Anything but MANUAL means
     /// started by MGC.
+    #[schema(max_length = 255)]
     pub start_type: Option<String>,
     /// Whether the disk layout was changed for the target.
     pub adjust_disk: Option<bool>,
 }
 
 /// The outcome of one feasibility check.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct EnvironmentCheck {
     /// ID of the check.
-    #[serde(deserialize_with = "wire::null_as_default")]
+    #[serde(default, deserialize_with = "wire::null_as_default")]
+    #[schema(required)]
     pub id: u64,
     /// Parameters of the check.
-    #[serde(deserialize_with = "wire::null_as_default")]
+    #[serde(default, deserialize_with = "wire::null_as_default")]
     pub params: Vec<String>,
     /// Name of the check.
-    #[serde(deserialize_with = "wire::null_as_default")]
+    #[serde(default, deserialize_with = "wire::null_as_default")]
+    #[schema(required, max_length = 255)]
     pub name: String,
     /// Outcome of the check.
-    #[serde(deserialize_with = "wire::null_as_default")]
+    #[serde(default, deserialize_with = "wire::null_as_default")]
+    #[schema(value_type = values::CheckResult, inline, required)]
     pub result: String,
     /// Code of the failure.
+    #[schema(max_length = 255)]
     pub error_code: Option<String>,
     /// Whether the failed check is an error or a warning.
+    #[schema(max_length = 255)]
     pub error_or_warn: Option<String>,
     /// Parameters of the failed check.
+    #[schema(max_length = 255)]
     pub error_params: Option<String>,
 }
 
 /// The target that would fit a source server.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct InitTargetServer {
     /// Disks.
-    #[serde(deserialize_with = "wire::null_as_default")]
+    #[serde(default, deserialize_with = "wire::null_as_default")]
+    #[schema(required)]
     pub disks: Vec<DiskIntargetServer>,
     /// LVM volume groups; `[]` when there are none (needed on Linux).
-    #[serde(deserialize_with = "wire::null_as_default")]
+    #[serde(default, deserialize_with = "wire::null_as_default")]
     pub volume_groups: Vec<VolumeGroups>,
 }
 
 /// A disk of the recommended target.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct DiskIntargetServer {
     /// Name.
-    #[serde(deserialize_with = "wire::null_as_default")]
+    #[serde(default, deserialize_with = "wire::null_as_default")]
+    #[schema(required, max_length = 255)]
     pub name: String,
     /// Size, bytes.
-    #[serde(deserialize_with = "wire::null_as_default")]
+    #[serde(default, deserialize_with = "wire::null_as_default")]
+    #[schema(required)]
     pub size: u64,
     /// Role of the disk or partition.
+    #[schema(max_length = 255, examples("BOOT", "OS", "NORMAL"))]
     pub device_use: Option<String>,
     /// Used space, bytes.
     pub used_size: Option<u64>,
     /// Partitions on the disk.
-    #[serde(deserialize_with = "wire::null_as_default")]
+    #[serde(default, deserialize_with = "wire::null_as_default")]
     pub physical_volumes: Vec<PhysicalVolumes>,
     /// Record ID (integer on the wire); used by `PUT /v3/sources/{source_id}`.
+    #[schema(inline)]
     pub id: Option<RecordId>,
     /// Size chosen for the target; 0 when unchanged.
     pub adjust_size: Option<u64>,

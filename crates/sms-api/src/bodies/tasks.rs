@@ -1,72 +1,96 @@
 //! Creating and updating tasks.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::current_task::CloneServer;
 use super::task_target::{TargetServer, TargetServerByTask};
-use super::wire;
+use super::{values, wire};
 
 /// Body of `POST /v3/tasks` (SMS, CreateTask).
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct PostTask {
     /// Task name: Chinese characters, letters, digits, underscore, hyphen.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(
+        required,
+        nullable = false,
+        min_length = 1,
+        max_length = 64,
+        pattern = "^[A-Za-z0-9_一-龥-]{1,64}$"
+    )]
     pub name: Option<String>,
     /// Migration method.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = values::MigrationMethod, inline, required)]
     pub r#type: Option<String>,
     /// Launch the target when the migration is done.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(default = true)]
     pub start_target_server: Option<bool>,
     /// Start the task as soon as it has been created.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub auto_start: Option<bool>,
     /// Operating system family.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<values::OsType>, inline)]
     pub os_type: Option<String>,
     /// Source server.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required, nullable = false)]
     pub source_server: Option<SourceServerByTask>,
     /// Target server.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required, nullable = false)]
     pub target_server: Option<TargetServerByTask>,
     /// Address the data is sent to: an EIP for public migration, a private address for a dedicated
     /// line.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 255)]
     pub migration_ip: Option<String>,
     /// Region name.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required, nullable = false, max_length = 255)]
     pub region_name: Option<String>,
     /// Region ID.
     #[serde(
+        default,
         deserialize_with = "wire::text",
         skip_serializing_if = "Option::is_none"
     )]
+    #[schema(value_type = values::Id, inline, required)]
     pub region_id: Option<String>,
     /// Project name of the target.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required, nullable = false, max_length = 255)]
     pub project_name: Option<String>,
     /// Project ID of the target.
     #[serde(
+        default,
         deserialize_with = "wire::text",
         skip_serializing_if = "Option::is_none"
     )]
+    #[schema(value_type = values::Id, inline, required)]
     pub project_id: Option<String>,
     /// Priority, 1 by default.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(maximum = 65535, default = 1)]
     pub priority: Option<u32>,
     /// Template used to create the target.
     #[serde(
+        default,
         deserialize_with = "wire::text",
         skip_serializing_if = "Option::is_none"
     )]
+    #[schema(value_type = Option<values::TemplateId>, inline)]
     pub vm_template_id: Option<String>,
     /// Template used for the clone server.
     #[serde(
+        default,
         deserialize_with = "wire::text",
         skip_serializing_if = "Option::is_none"
     )]
+    #[schema(value_type = Option<values::TemplateId>, inline)]
     pub clonevm_template_id: Option<String>,
     /// Migrate over the public network.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -76,6 +100,7 @@ pub struct PostTask {
     pub use_ipv6: Option<bool>,
     /// Keep synchronising after the first copy.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(default = false)]
     pub syncing: Option<bool>,
     /// Whether the target server already exists.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -85,12 +110,14 @@ pub struct PostTask {
     pub start_network_check: Option<bool>,
     /// Rate limit, Mbit/s (0 = no limit).
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(maximum = 1000)]
     pub speed_limit: Option<u32>,
     /// Percentage above the limit at which the task is stopped.
     #[serde(
         serialize_with = "wire::number",
         skip_serializing_if = "Option::is_none"
     )]
+    #[schema(minimum = 10, maximum = 100)]
     pub over_speed_threshold: Option<f64>,
     /// Run a consistency check.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -101,44 +128,53 @@ pub struct PostTask {
 }
 
 /// The source server of a new task.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct SourceServerByTask {
     /// Source server to migrate; it must exist, be connected and have no task.
     #[serde(
+        default,
         deserialize_with = "wire::text",
         skip_serializing_if = "Option::is_none"
     )]
+    #[schema(value_type = values::Id, inline, required)]
     pub id: Option<String>,
 }
 
 /// Answer of `POST /v3/tasks`.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct CreateTaskResponse {
     /// ID of the new task.
-    #[serde(deserialize_with = "wire::text")]
+    #[serde(default, deserialize_with = "wire::text")]
+    #[schema(max_length = 255)]
     pub id: Option<String>,
 }
 
 /// Body of `PUT /v3/tasks/{task_id}` (SMS, UpdateTask).
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct PutTaskReq {
     /// Task name.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(
+        min_length = 1,
+        max_length = 64,
+        pattern = "^[A-Za-z0-9_一-龥-]{1,64}$"
+    )]
     pub name: Option<String>,
     /// Migration method.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<values::MigrationMethod>, inline)]
     pub r#type: Option<String>,
     /// Region ID.
     #[serde(
+        default,
         deserialize_with = "wire::text",
         skip_serializing_if = "Option::is_none"
     )]
+    #[schema(value_type = Option<values::Id>, inline)]
     pub region_id: Option<String>,
     /// Region name.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 255)]
     pub region_name: Option<String>,
     /// true for an existing target, false to create one.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -146,6 +182,7 @@ pub struct PutTaskReq {
     /// Address the data is sent to: an EIP for public migration, a private address for a dedicated
     /// line.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 255)]
     pub migration_ip: Option<String>,
     /// Whether addresses are IPv6.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -155,39 +192,51 @@ pub struct PutTaskReq {
     pub use_public_ip: Option<bool>,
     /// Rate limit, Mbit/s (0 = no limit).
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(maximum = 1000)]
     pub speed_limit: Option<u32>,
     /// Project name of the target.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 255)]
     pub project_name: Option<String>,
     /// Project ID of the target.
     #[serde(
+        default,
         deserialize_with = "wire::text",
         skip_serializing_if = "Option::is_none"
     )]
+    #[schema(value_type = Option<values::Id>, inline)]
     pub project_id: Option<String>,
     /// Enterprise project ID (the name notwithstanding).
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 36)]
     pub enterprise_project: Option<String>,
     /// Disk that holds the agent image on the target.
     #[serde(
+        default,
         deserialize_with = "wire::text",
         skip_serializing_if = "Option::is_none"
     )]
+    #[schema(value_type = Option<values::Id>, inline)]
     pub image_disk_id: Option<String>,
     /// Template used to create the target.
     #[serde(
+        default,
         deserialize_with = "wire::text",
         skip_serializing_if = "Option::is_none"
     )]
+    #[schema(value_type = Option<values::TemplateId>, inline)]
     pub vm_template_id: Option<String>,
     /// Disk IDs of the target joined with spaces, each at most 255 characters.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 16384)]
     pub target_disk_ids: Option<String>,
     /// Snapshot IDs of the target joined with ";".
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 1024)]
     pub snapshot_ids: Option<String>,
     /// Snapshots kept for rolling the target back after cutover.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 1024)]
     pub cutovered_snapshot_ids: Option<String>,
     /// Target server.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -198,20 +247,20 @@ pub struct PutTaskReq {
 }
 
 /// Answer of `PUT /v3/tasks/{task_id}`.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct UpdateTaskResponse {
     /// ID of the task.
-    #[serde(deserialize_with = "wire::text")]
+    #[serde(default, deserialize_with = "wire::text")]
+    #[schema(min_length = 1, max_length = 255)]
     pub id: Option<String>,
 }
 
 /// Body of `POST /v3/tasks/delete` (SMS, DeleteTasks).
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct DeleteTasksReq {
     /// IDs to delete.
-    #[serde(deserialize_with = "wire::texts")]
+    #[serde(default, deserialize_with = "wire::texts")]
+    #[schema(value_type = Vec<values::Id>, inline, required, min_items = 1, max_items = 50)]
     pub ids: Vec<String>,
 }
 

@@ -1,27 +1,31 @@
 //! Server templates: what a target server that the service creates shall look like.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
+use super::values;
 use super::wire::{self, RecordId};
 
 /// Body of `POST /v3/vm/templates` (SMS, CreateTemplate).
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct CreateTemplateReq {
     /// The template.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required, nullable = false)]
     pub template: Option<TemplateRequest>,
 }
 
 /// Answer of `POST /v3/vm/templates`.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct CreateTemplateResponse {
     /// ID of the new template.
     #[serde(default, deserialize_with = "wire::text")]
+    #[schema(max_length = 255)]
     pub id: Option<String>,
 }
 
 /// Body of `PUT /v3/vm/templates/{id}` (SMS, UpdateTemplate).
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct UpdateTemplateReq {
     /// What shall change; members that are absent stay as they are.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -29,17 +33,19 @@ pub struct UpdateTemplateReq {
 }
 
 /// Body of `POST /v3/vm/templates/delete` (SMS, DeleteTemplates; spelled this way in SMS).
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct DeletetemplatesReq {
     /// IDs to delete.
     #[serde(default, deserialize_with = "wire::texts")]
+    #[schema(value_type = Vec<values::AnyId>, inline, required)]
     pub ids: Vec<String>,
 }
 
 /// Answer of `GET /v3/vm/templates` (SMS, ListTemplates).
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct ListTemplatesResponse {
     /// Total number of matches, regardless of limit and offset.
+    #[schema(maximum = 65535)]
     pub count: Option<u32>,
     /// Page of templates.
     #[serde(default, deserialize_with = "wire::null_as_default")]
@@ -47,19 +53,21 @@ pub struct ListTemplatesResponse {
 }
 
 /// Answer of `GET /v3/vm/templates/{id}` (SMS, ShowTemplate).
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct ShowTemplateResponse {
     /// The template.
     pub template: Option<TemplateResponseBody>,
 }
 
 /// Answer of `GET /v3/vm/templates/{id}/target-password` (SMS, ShowTargetPassword).
-#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ShowTargetPasswordResponse {
     /// Template ID.
     #[serde(default, deserialize_with = "wire::text")]
+    #[schema(max_length = 255)]
     pub template_id: Option<String>,
     /// Password stored in the template.
+    #[schema(max_length = 255)]
     pub target_password: Option<String>,
 }
 
@@ -72,16 +80,24 @@ impl std::fmt::Debug for ShowTargetPasswordResponse {
 }
 
 /// A template as it is asked for.
-#[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct TemplateRequest {
     /// Template name: Chinese characters, letters, digits, underscore, hyphen.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(
+        required,
+        nullable = false,
+        min_length = 1,
+        max_length = 64,
+        pattern = "^[一-龥_0-9a-zA-Z-]*$"
+    )]
     pub name: Option<String>,
     /// Whether this is a general (reusable) template; otherwise it belongs to one task.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub is_template: Option<bool>,
     /// Region.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 255)]
     pub region: Option<String>,
     /// Project ID (no underscore here).
     #[serde(
@@ -89,24 +105,30 @@ pub struct TemplateRequest {
         deserialize_with = "wire::text",
         skip_serializing_if = "Option::is_none"
     )]
+    #[schema(value_type = Option<values::Id>, inline)]
     pub projectid: Option<String>,
     /// Name of the target server.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 255)]
     pub target_server_name: Option<String>,
     /// Availability zone for the target server.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 255)]
     pub availability_zone: Option<String>,
     /// EVS type of the system disk, such as SAS, SSD or SATA.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 255, examples("SAS", "SSD", "SATA"))]
     pub volumetype: Option<String>,
     /// ECS flavor.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 65535)]
     pub flavor: Option<String>,
     /// VPC.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub vpc: Option<VpcObject>,
     /// Network cards of the target; one entry with ID autoCreate to have it created.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(max_items = 65535)]
     pub nics: Option<Vec<Nics>>,
     /// Security groups; one entry with ID autoCreate to have it created.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -119,9 +141,11 @@ pub struct TemplateRequest {
     pub disk: Option<Vec<TemplateDisk>>,
     /// EVS type for data disks, such as SAS, SSD or SATA.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 255, examples("SAS", "SSD", "SATA"))]
     pub data_volume_type: Option<String>,
     /// Password of the target server.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 1024)]
     pub target_password: Option<String>,
     /// Image chosen for the new target server.
     #[serde(
@@ -129,6 +153,7 @@ pub struct TemplateRequest {
         deserialize_with = "wire::text",
         skip_serializing_if = "Option::is_none"
     )]
+    #[schema(value_type = Option<values::Id>, inline)]
     pub image_id: Option<String>,
 }
 
@@ -142,56 +167,73 @@ impl std::fmt::Debug for TemplateRequest {
 }
 
 /// A template as it is listed and shown.
-#[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct TemplateResponseBody {
     /// Template ID.
     #[serde(default, deserialize_with = "wire::text")]
+    #[schema(max_length = 255)]
     pub id: Option<String>,
     /// Template name.
     #[serde(default, deserialize_with = "wire::null_as_default")]
+    #[schema(required, max_length = 255)]
     pub name: String,
     /// Whether this is a general template: "true" or "false", a text here although requests have
     /// a boolean.
+    #[schema(max_length = 255, examples("true", "false"))]
     pub is_template: Option<String>,
     /// Region.
     #[serde(default, deserialize_with = "wire::null_as_default")]
+    #[schema(required, max_length = 255)]
     pub region: String,
     /// Project ID (no underscore here).
     #[serde(default, deserialize_with = "wire::null_as_default")]
+    #[schema(required, max_length = 255)]
     pub projectid: String,
     /// Name of the target server.
     #[serde(default, deserialize_with = "wire::null_as_default")]
+    #[schema(required, max_length = 255)]
     pub target_server_name: String,
     /// Availability zone for the target server.
     #[serde(default, deserialize_with = "wire::null_as_default")]
+    #[schema(required, max_length = 255)]
     pub availability_zone: String,
     /// EVS type of the system disk, such as SAS, SSD or SATA.
     #[serde(default, deserialize_with = "wire::null_as_default")]
+    #[schema(required, examples("SAS", "SSD", "SATA"))]
     pub volumetype: String,
     /// ECS flavor.
     #[serde(default, deserialize_with = "wire::null_as_default")]
+    #[schema(required, max_length = 255)]
     pub flavor: String,
     /// VPC.
+    #[schema(required)]
     pub vpc: Option<VpcObject>,
     /// Network cards of the target; one entry with ID autoCreate to have it created.
     #[serde(default, deserialize_with = "wire::null_as_default")]
+    #[schema(required)]
     pub nics: Vec<Nics>,
     /// Security groups; one entry with ID autoCreate to have it created.
     #[serde(default, deserialize_with = "wire::null_as_default")]
+    #[schema(required)]
     pub security_groups: Vec<SgObject>,
     /// EIP to create.
+    #[schema(required)]
     pub publicip: Option<PublicIp>,
     /// Disks of the target server.
     #[serde(default, deserialize_with = "wire::null_as_default")]
+    #[schema(required)]
     pub disk: Vec<TemplateDisk>,
     /// EVS type for data disks, such as SAS, SSD or SATA.
     #[serde(default, deserialize_with = "wire::null_as_default")]
+    #[schema(required, examples("SAS", "SSD", "SATA"))]
     pub data_volume_type: String,
     /// Password of the target server.
     #[serde(default, deserialize_with = "wire::null_as_default")]
+    #[schema(required, max_length = 1024)]
     pub target_password: String,
     /// Image chosen for the new target server.
     #[serde(default, deserialize_with = "wire::text")]
+    #[schema(max_length = 255)]
     pub image_id: Option<String>,
 }
 
@@ -206,7 +248,7 @@ impl std::fmt::Debug for TemplateResponseBody {
 }
 
 /// The VPC of a template.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct VpcObject {
     /// VPC ID, or autoCreate.
     #[serde(
@@ -214,17 +256,20 @@ pub struct VpcObject {
         deserialize_with = "wire::text",
         skip_serializing_if = "Option::is_none"
     )]
+    #[schema(value_type = Option<values::FilledId>, inline)]
     pub id: Option<String>,
     /// VPC name.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(min_length = 1, max_length = 255)]
     pub name: Option<String>,
     /// VPC range, 192.168.0.0/16 by default.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(min_length = 1, max_length = 255, default = "192.168.0.0/16")]
     pub cidr: Option<String>,
 }
 
 /// A network card of a template.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Nics {
     /// Subnet ID, or autoCreate.
     #[serde(
@@ -232,20 +277,24 @@ pub struct Nics {
         deserialize_with = "wire::text",
         skip_serializing_if = "Option::is_none"
     )]
+    #[schema(value_type = values::Id, inline, required)]
     pub id: Option<String>,
     /// Subnet name.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required, nullable = false, max_length = 255)]
     pub name: Option<String>,
     /// Subnet gateway and mask.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required, nullable = false, max_length = 255)]
     pub cidr: Option<String>,
     /// Address for the server; assigned automatically when absent.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 255)]
     pub ip: Option<String>,
 }
 
 /// A security group of a template.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SgObject {
     /// Security group ID, or autoCreate.
     #[serde(
@@ -253,46 +302,57 @@ pub struct SgObject {
         deserialize_with = "wire::text",
         skip_serializing_if = "Option::is_none"
     )]
+    #[schema(value_type = values::Id, inline, required)]
     pub id: Option<String>,
     /// Security group name.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required, nullable = false, max_length = 255)]
     pub name: Option<String>,
 }
 
 /// The EIP of a template.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct PublicIp {
     /// EIP type, 5_bgp by default.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required, nullable = false, max_length = 255, default = "5_bgp")]
     pub r#type: Option<String>,
     /// EIP bandwidth, Mbit/s.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required, nullable = false, minimum = 1, maximum = 2000)]
     pub bandwidth_size: Option<u32>,
     /// How the EIP bandwidth is shared, in the words of the EIP service.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 255)]
     pub bandwidth_share_type: Option<String>,
 }
 
 /// A disk of a template.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct TemplateDisk {
     /// Disk record ID.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(inline)]
     pub id: Option<RecordId>,
     /// Position of the disk, from 0.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required, nullable = false)]
     pub index: Option<u32>,
     /// Disk name.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required, nullable = false, max_length = 255)]
     pub name: Option<String>,
     /// EVS type of the disk, such as SAS, SSD or SATA.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required, nullable = false, max_length = 255)]
     pub disktype: Option<String>,
     /// Size, GB (not bytes, unlike everywhere else).
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required, nullable = false)]
     pub size: Option<u64>,
     /// Role of the disk, such as OS, BOOT or NORMAL.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 255)]
     pub device_use: Option<String>,
 }
 

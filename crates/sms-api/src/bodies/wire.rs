@@ -4,6 +4,9 @@
 //! or a list as `null`. A server accepts the union and answers what the strictest reader decodes.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, Schema, SchemaFormat, SchemaType, Type};
+use utoipa::{PartialSchema, ToSchema};
 
 /// Id of a record inside a source server or task: a disk, a partition, a volume group.
 ///
@@ -42,6 +45,18 @@ impl<'de> Deserialize<'de> for RecordId {
         Ok(text.parse().map_or_else(|_| Self::Text(text), Self::Number))
     }
 }
+
+impl PartialSchema for RecordId {
+    fn schema() -> RefOr<Schema> {
+        ObjectBuilder::new()
+            .schema_type(SchemaType::from_iter([Type::Integer, Type::String]))
+            .format(Some(SchemaFormat::KnownFormat(KnownFormat::Int64)))
+            .minimum(Some(0))
+            .into()
+    }
+}
+
+impl ToSchema for RecordId {}
 
 #[derive(Deserialize)]
 #[serde(untagged)]
