@@ -4,11 +4,12 @@
 //! `X-Subject-Token`, never in a body.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::wire;
 
 /// Body of `POST /v3/auth/tokens`.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct AuthTokensRequest {
     /// Who asks, and for what.
@@ -16,7 +17,7 @@ pub struct AuthTokensRequest {
 }
 
 /// Who asks for a token, and for what.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct Auth {
     /// Proof of who asks.
@@ -27,7 +28,7 @@ pub struct Auth {
 }
 
 /// Proof of who asks.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct Identity {
     /// `password` or `token`.
@@ -42,7 +43,7 @@ pub struct Identity {
 }
 
 /// The member `password` of an identity.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct PasswordIdentity {
     /// The user.
@@ -50,7 +51,7 @@ pub struct PasswordIdentity {
 }
 
 /// A user with a password; named by `id`, or by `name` and `domain`.
-#[derive(Clone, Default, Serialize, Deserialize)]
+#[derive(Clone, Default, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct PasswordUser {
     /// User id.
@@ -81,7 +82,7 @@ impl std::fmt::Debug for PasswordUser {
 }
 
 /// The member `token` of an identity: an older token to exchange.
-#[derive(Clone, Default, Serialize, Deserialize)]
+#[derive(Clone, Default, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct TokenIdentity {
     /// The token.
@@ -95,7 +96,7 @@ impl std::fmt::Debug for TokenIdentity {
 }
 
 /// What a token shall be good for: a project or a domain.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct Scope {
     /// A project.
@@ -107,7 +108,7 @@ pub struct Scope {
 }
 
 /// Something named by its id, or by its name and domain.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct Reference {
     /// Id.
@@ -120,12 +121,13 @@ pub struct Reference {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// Domain of a project that is named by its name.
+    #[schema(no_recursion)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub domain: Option<Box<Reference>>,
 }
 
 /// Answer of `POST` and `GET /v3/auth/tokens`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct TokenResponse {
     /// What the token stands for.
@@ -133,7 +135,7 @@ pub struct TokenResponse {
 }
 
 /// What a token stands for.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct Token {
     /// How the user proved who it is.
@@ -160,7 +162,7 @@ pub struct Token {
 }
 
 /// The user of a token.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct TokenUser {
     /// User id.
@@ -174,7 +176,7 @@ pub struct TokenUser {
 }
 
 /// The project of a token.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct TokenProject {
     /// Project id.
@@ -186,7 +188,7 @@ pub struct TokenProject {
 }
 
 /// An id and its name.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct Named {
     /// Id.
@@ -196,7 +198,7 @@ pub struct Named {
 }
 
 /// A service in the catalog of a token.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct CatalogEntry {
     /// Id of the service.
@@ -211,7 +213,7 @@ pub struct CatalogEntry {
 }
 
 /// Where a service is.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct CatalogEndpoint {
     /// Id of the endpoint.
@@ -227,7 +229,7 @@ pub struct CatalogEndpoint {
 }
 
 /// Answer of `GET /v3/auth/domains`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct DomainList {
     /// Domains of the caller, at least one.
@@ -238,7 +240,7 @@ pub struct DomainList {
 }
 
 /// A domain (account).
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct Domain {
     /// Domain id.
@@ -252,7 +254,7 @@ pub struct Domain {
 }
 
 /// Answer of `GET /v3/projects`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct ProjectList {
     /// Projects that match. The SDK refuses an answer with none or several for one name.
@@ -263,7 +265,7 @@ pub struct ProjectList {
 }
 
 /// A project.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct Project {
     /// Project id.
@@ -282,8 +284,33 @@ pub struct Project {
     pub description: String,
 }
 
+/// Answer of `GET /v3/users`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(default)]
+pub struct IamUserList {
+    /// Users that match; the caller itself where no name is given.
+    #[serde(deserialize_with = "wire::null_as_default")]
+    pub users: Vec<IamUser>,
+    /// Keystone's links of the list.
+    pub links: ListLinks,
+}
+
+/// A user, as far as clients look it up.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(default)]
+pub struct IamUser {
+    /// User id.
+    pub id: String,
+    /// Login name.
+    pub name: String,
+    /// Domain it belongs to.
+    pub domain_id: String,
+    /// Whether it may log in.
+    pub enabled: bool,
+}
+
 /// Keystone's links of a list.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct ListLinks {
     /// The list itself.

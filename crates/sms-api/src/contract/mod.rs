@@ -5,7 +5,12 @@
 //! with the schemas of the bodies. What the table does not hold is not served.
 
 mod access;
+mod document;
+mod forms;
 mod operations;
+mod parameters;
+mod responses;
 
 pub use access::{Access, Who};
+pub use document::document;
 pub use operations::{Method, Operation, Tag, operations};

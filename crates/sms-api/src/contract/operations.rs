@@ -16,7 +16,11 @@ mod templates;
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
+use utoipa::{IntoParams, ToSchema};
+
 use super::Access;
+use super::forms::{self, Answer, Body, Form, Parameters};
+use crate::bodies::EmptyResult;
 
 /// HTTP method of an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -92,7 +96,7 @@ impl Tag {
 }
 
 /// An operation of the control plane.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Operation {
     /// Name in code, such as `list_servers`; unique.
     pub id: &'static str,
@@ -116,6 +120,23 @@ pub struct Operation {
     pub trace: Option<&'static str>,
     /// Gone from SMS itself, and kept for clients that still call it.
     pub deprecated: bool,
+    /// Parameters but for those in the path: of the query, and others.
+    pub(super) parameters: [Parameters; 2],
+    /// Body of a request.
+    pub(super) body: Body,
+    /// Body of a success.
+    pub(super) answer: Answer,
+}
+
+impl std::fmt::Debug for Operation {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Operation")
+            .field("id", &self.id)
+            .field("method", &self.method)
+            .field("path", &self.path)
+            .field("access", &self.access)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Operation {
@@ -164,6 +185,12 @@ impl Operation {
             access: Access::Administrator,
             trace: None,
             deprecated: false,
+            parameters: [forms::none, forms::none],
+            body: Body::None,
+            answer: Answer::Json {
+                status: 200,
+                form: Form::of::<EmptyResult>(),
+            },
         }
     }
 
@@ -186,6 +213,50 @@ impl Operation {
     const fn about(mut self, tag: Tag, summary: &'static str) -> Self {
         self.tag = tag;
         self.summary = summary;
+        self
+    }
+
+    const fn query<T: IntoParams>(mut self) -> Self {
+        self.parameters[0] = forms::query::<T>;
+        self
+    }
+
+    const fn parameters(mut self, parameters: Parameters) -> Self {
+        self.parameters[1] = parameters;
+        self
+    }
+
+    const fn takes<T: ToSchema>(mut self) -> Self {
+        self.body = Body::Json(Form::of::<T>());
+        self
+    }
+
+    const fn takes_stream(mut self, media_type: &'static str) -> Self {
+        self.body = Body::Stream(media_type);
+        self
+    }
+
+    const fn gives<T: ToSchema>(self) -> Self {
+        self.gives_json::<T>(200)
+    }
+
+    const fn gives_created<T: ToSchema>(self) -> Self {
+        self.gives_json::<T>(201)
+    }
+
+    const fn gives_json<T: ToSchema>(mut self, status: u16) -> Self {
+        let form = Form::of::<T>();
+        self.answer = Answer::Json { status, form };
+        self
+    }
+
+    const fn gives_file(mut self, media_type: &'static str) -> Self {
+        self.answer = Answer::File(media_type);
+        self
+    }
+
+    const fn gives_nothing(mut self) -> Self {
+        self.answer = Answer::Nothing;
         self
     }
 

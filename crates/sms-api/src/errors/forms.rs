@@ -4,11 +4,13 @@
 //! request id from the header `X-Request-Id` alone, so every answer carries that header too.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::ErrorCode;
 
 /// An error of the service itself.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = Error)]
 pub struct ErrorBody {
     /// Code, such as `SMS.7703`.
     pub error_code: String,
@@ -40,7 +42,8 @@ fn text_of(code: ErrorCode, detail: &str) -> String {
 }
 
 /// An error of authorisation, with status 403: who is known but may not.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = ForbiddenError)]
 pub struct ForbiddenBody {
     /// Code, `SMS.9004` unless a special one fits.
     pub error_code: String,
@@ -58,7 +61,7 @@ pub struct ForbiddenBody {
 }
 
 /// An error inside [`ForbiddenBody`].
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ErrorDetail {
     /// Code.
     pub error_code: String,
@@ -88,7 +91,8 @@ impl ForbiddenBody {
 }
 
 /// An error of the gateway, before the service is reached.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = GatewayError)]
 pub struct GatewayBody {
     /// What is wrong.
     pub error_msg: String,
@@ -176,14 +180,15 @@ impl GatewayReason {
 }
 
 /// An error of IAM, as on the token route.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = IamError)]
 pub struct IamErrorBody {
     /// The error.
     pub error: IamErrorMember,
 }
 
 /// The error inside [`IamErrorBody`].
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct IamErrorMember {
     /// HTTP status.
     pub code: u16,

@@ -3,9 +3,10 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// What the joining side will be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum JoinRole {
     /// A source server: runs `rehost agent`.
@@ -15,17 +16,19 @@ pub enum JoinRole {
 }
 
 /// Body of `POST /rehost/v1/join-tokens`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct JoinTokenRequest {
     /// What the holder may join as.
+    #[schema(inline)]
     pub role: JoinRole,
     /// How long the token may be used, in seconds; one hour unless given, one week at most.
+    #[schema(minimum = 1, maximum = 604_800, nullable = false)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub valid_seconds: Option<u64>,
 }
 
 /// Answer of `POST /rehost/v1/join-tokens`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct JoinTokenResponse {
     /// The token as text, see [`JoinToken`].
     pub token: String,
@@ -99,13 +102,14 @@ impl JoinToken {
 }
 
 /// Body of `POST /rehost/v1/join`.
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize, ToSchema)]
 pub struct JoinRequest {
     /// The secret of the join token.
     pub secret: String,
     /// Must be the role of the token.
     pub role: JoinRole,
     /// Name to show to people: the host name unless the user said otherwise.
+    #[schema(min_length = 1, max_length = 64)]
     pub name: String,
     /// PKCS#10 request for the key that the joining side made and keeps, PEM.
     pub certificate_request: String,
@@ -121,7 +125,7 @@ impl std::fmt::Debug for JoinRequest {
 }
 
 /// Answer of `POST /rehost/v1/join`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct JoinResponse {
     /// Id of the new identity; for a target it is also its `vm_id`.
     pub id: String,

@@ -1,9 +1,10 @@
 //! What a migration cost and what it achieved, measured by the agent.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// Body of `PUT` and answer of `GET /rehost/v1/tasks/{task_id}/report`.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct MigrationReport {
     /// The task.
     pub task_id: String,
@@ -16,7 +17,7 @@ pub struct MigrationReport {
 }
 
 /// Figures of one volume.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct VolumeReport {
     /// Name of the source disk.
     pub name: String,

@@ -1,9 +1,10 @@
 //! Targets that announce themselves, and what a source and a target are told about a task.
 
 use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
 /// Body of `PUT /rehost/v1/targets/self`: what a receiver offers. Sent on start and on change.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
 pub struct TargetRegistration {
     /// Name to show to people.
     pub name: String,
@@ -19,7 +20,7 @@ pub struct TargetRegistration {
 }
 
 /// An existing block device on a target.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct TargetDevice {
     /// Path on the target, such as `/dev/vdb`.
     pub path: String,
@@ -28,7 +29,7 @@ pub struct TargetDevice {
 }
 
 /// Answer of `GET /rehost/v1/targets`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct TargetList {
     /// How many there are.
     pub count: usize,
@@ -37,7 +38,7 @@ pub struct TargetList {
 }
 
 /// One target as operators see it.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct TargetSummary {
     /// Its id, to be given as `target_server.vm_id` of a task.
     pub id: String,
@@ -51,7 +52,7 @@ pub struct TargetSummary {
 }
 
 /// How a target volume is stored.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum ImageFormat {
     /// A sparse raw image file.
@@ -63,8 +64,35 @@ pub enum ImageFormat {
     Device,
 }
 
+/// Query of `GET /rehost/v1/targets/self/assignments`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, IntoParams)]
+#[serde(default)]
+#[into_params(parameter_in = Query)]
+pub struct TargetAssignmentsQuery {
+    /// Generation that the receiver knows: the call waits for another one.
+    #[param(nullable = false)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub known: Option<i64>,
+    /// How long to wait, in seconds; the server may wait for less.
+    #[param(minimum = 0, nullable = false)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub wait_seconds: Option<u64>,
+}
+
+/// Additional query of `GET /v3/sources/{server_id}/command`, which makes the call wait for a
+/// command.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, IntoParams)]
+#[serde(default)]
+#[into_params(parameter_in = Query)]
+pub struct CommandWaitQuery {
+    /// How long to wait for a command, in seconds; the server may wait for less.
+    #[param(minimum = 0, nullable = false)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub wait_seconds: Option<u64>,
+}
+
 /// Answer of `GET /rehost/v1/targets/self/assignments`.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
 pub struct TargetAssignments {
     /// Changes whenever the list does; given back as `known` it makes the call wait for a change.
     pub generation: i64,
@@ -73,7 +101,7 @@ pub struct TargetAssignments {
 }
 
 /// A task as its target needs to know it.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct TargetAssignment {
     /// The task.
     pub task_id: String,
@@ -86,7 +114,7 @@ pub struct TargetAssignment {
 }
 
 /// A volume to be received.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct AssignedVolume {
     /// Number of the volume within the task, from 0; the data path names volumes by it.
     pub index: u32,
@@ -102,7 +130,7 @@ pub struct AssignedVolume {
 }
 
 /// Certificate, key and trust anchor of one end of one task's data path.
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize, ToSchema)]
 pub struct CertificateSet {
     /// Certificate, PEM.
     pub certificate: String,
@@ -121,7 +149,7 @@ impl std::fmt::Debug for CertificateSet {
 }
 
 /// Where a target is with a task.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum TargetTaskState {
     /// Volumes are being made.
@@ -135,7 +163,7 @@ pub enum TargetTaskState {
 }
 
 /// Body of `PUT /rehost/v1/targets/self/tasks/{task_id}`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct TargetTaskReport {
     /// Where the target is with the task.
     pub state: TargetTaskState,
@@ -148,7 +176,7 @@ pub struct TargetTaskReport {
 }
 
 /// What the control plane wants the agent to do with its task now.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum WantedPhase {
     /// Nothing: not started yet, paused, or over.
@@ -160,7 +188,7 @@ pub enum WantedPhase {
 }
 
 /// Answer of `GET /rehost/v1/tasks/{task_id}/assignment`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct SourceAssignment {
     /// The task.
     pub task_id: String,
@@ -177,7 +205,7 @@ pub struct SourceAssignment {
 }
 
 /// Where a source sends its data.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct DataPath {
     /// Name or IP address.
     pub address: String,
@@ -189,7 +217,7 @@ pub struct DataPath {
 }
 
 /// A source disk and its volume.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct MappedVolume {
     /// Number of the volume within the task, from 0.
     pub index: u32,

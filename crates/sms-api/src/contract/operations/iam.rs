@@ -2,26 +2,40 @@
 //! own form.
 
 use super::{Access, Operation, Tag};
+use crate::bodies::iam::{AuthTokensRequest, DomainList, IamUserList, ProjectList, TokenResponse};
+use crate::contract::parameters;
 
 pub(super) const OPERATIONS: &[Operation] = &[
     Operation::post("/v3/auth/tokens", "issue_token", "IssueToken")
         .about(Tag::IAM, "Get a token for a password or for another token")
+        .parameters(parameters::token)
+        .takes::<AuthTokensRequest>()
+        .gives_created::<TokenResponse>()
         .access(Access::Everyone)
         .trace("createToken"),
     Operation::get("/v3/auth/tokens", "show_token", "ShowToken")
         .about(Tag::IAM, "Show what a token stands for")
+        .parameters(parameters::subject_token)
+        .gives::<TokenResponse>()
         .access(Access::Reader),
     Operation::delete("/v3/auth/tokens", "revoke_token", "RevokeToken")
         .about(Tag::IAM, "End a token before its time")
+        .parameters(parameters::subject_token)
+        .gives_nothing()
         .access(Access::Reader)
         .trace("revokeToken"),
     Operation::get("/v3/auth/domains", "list_auth_domains", "ListAuthDomains")
         .about(Tag::IAM, "List the domains of the caller")
+        .gives::<DomainList>()
         .access(Access::Reader),
     Operation::get("/v3/projects", "list_projects", "ListProjects")
         .about(Tag::IAM, "List the projects of the caller")
+        .parameters(parameters::projects)
+        .gives::<ProjectList>()
         .access(Access::Reader),
     Operation::get("/v3/users", "list_iam_users", "ListIamUsers")
         .about(Tag::IAM, "Find a user of the caller's domain by its name")
+        .parameters(parameters::users)
+        .gives::<IamUserList>()
         .access(Access::Reader),
 ];

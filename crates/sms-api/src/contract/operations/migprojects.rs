@@ -1,15 +1,23 @@
 //! Migration projects: the settings that new source servers begin with.
 
 use super::{Access, Operation, Tag};
+use crate::bodies::{
+    CreateMigprojectResponse, ListMigprojectsQuery, ListMigprojectsResponse, MigProject,
+    PostMigProjectBody, ShowMigprojectResponse,
+};
 
 pub(super) const OPERATIONS: &[Operation] = &[
     Operation::post("/v3/migprojects", "create_migproject", "CreateMigproject")
         .about(Tag::MIGPROJECTS, "Create a migration project")
+        .takes::<PostMigProjectBody>()
+        .gives::<CreateMigprojectResponse>()
         .access(Access::Operator)
         .action("sms:migproject:create")
         .trace("addMigProject"),
     Operation::get("/v3/migprojects", "list_migprojects", "ListMigprojects")
         .about(Tag::MIGPROJECTS, "List migration projects")
+        .query::<ListMigprojectsQuery>()
+        .gives::<ListMigprojectsResponse>()
         .access(Access::Reader)
         .action("sms:migproject:list"),
     Operation::get(
@@ -18,6 +26,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
         "ShowMigproject",
     )
     .about(Tag::MIGPROJECTS, "Show a migration project")
+    .gives::<ShowMigprojectResponse>()
     .access(Access::Reader)
     .action("sms:migproject:get"),
     Operation::put(
@@ -26,6 +35,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
         "UpdateMigproject",
     )
     .about(Tag::MIGPROJECTS, "Change a migration project")
+    .takes::<MigProject>()
     .access(Access::Operator)
     .action("sms:migproject:update")
     .trace("updateMigProject"),

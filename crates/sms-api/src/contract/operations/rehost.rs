@@ -1,6 +1,11 @@
 //! Routes beside the public contract: joining, targets, what a migration came to, logs.
 
 use super::{Access, Operation, Tag};
+use crate::rehost::{
+    JoinRequest, JoinResponse, JoinTokenRequest, JoinTokenResponse, MigrationReport,
+    SourceAssignment, StoredLogArchive, TargetAssignments, TargetAssignmentsQuery, TargetList,
+    TargetRegistration, TargetTaskReport,
+};
 
 pub(super) const OPERATIONS: &[Operation] = &[
     Operation::post(
@@ -9,14 +14,19 @@ pub(super) const OPERATIONS: &[Operation] = &[
         "CreateJoinToken",
     )
     .about(Tag::JOINING, "Make a token with which one machine can join")
+    .takes::<JoinTokenRequest>()
+    .gives::<JoinTokenResponse>()
     .access(Access::Administrator)
     .trace("createJoinToken"),
     Operation::post("/rehost/v1/join", "join", "Join")
         .about(Tag::JOINING, "Exchange a join token for a certificate")
+        .takes::<JoinRequest>()
+        .gives::<JoinResponse>()
         .access(Access::Everyone)
         .trace("join"),
     Operation::get("/rehost/v1/targets", "list_targets", "ListTargets")
         .about(Tag::TARGETS, "List target servers")
+        .gives::<TargetList>()
         .access(Access::Reader),
     Operation::delete(
         "/rehost/v1/targets/{target_id}",
@@ -35,6 +45,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
         Tag::TARGETS,
         "Say what a target server offers (called by the receiver)",
     )
+    .takes::<TargetRegistration>()
     .access(Access::Receiver)
     .trace("registerTarget"),
     Operation::get(
@@ -46,6 +57,8 @@ pub(super) const OPERATIONS: &[Operation] = &[
         Tag::TARGETS,
         "Wait for the tasks that a target server has to receive (called by the receiver)",
     )
+    .query::<TargetAssignmentsQuery>()
+    .gives::<TargetAssignments>()
     .access(Access::Receiver),
     Operation::put(
         "/rehost/v1/targets/self/tasks/{task_id}",
@@ -56,6 +69,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
         Tag::TARGETS,
         "Report where a target server is with a task (called by the receiver)",
     )
+    .takes::<TargetTaskReport>()
     .access(Access::Receiver)
     .trace("reportTargetTask"),
     Operation::get(
@@ -67,6 +81,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
         Tag::TASKS,
         "Show what a source server has to do for a task (called by the agent)",
     )
+    .gives::<SourceAssignment>()
     .access(Access::Agent),
     Operation::get(
         "/rehost/v1/tasks/{task_id}/report",
@@ -74,6 +89,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
         "ShowReport",
     )
     .about(Tag::RESULTS, "Show what a migration cost and achieved")
+    .gives::<MigrationReport>()
     .access(Access::AgentOrReader),
     Operation::put(
         "/rehost/v1/tasks/{task_id}/report",
@@ -84,6 +100,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
         Tag::RESULTS,
         "Report what a migration cost and achieved (called by the agent)",
     )
+    .takes::<MigrationReport>()
     .access(Access::Agent)
     .trace("updateReport"),
     Operation::get(
@@ -92,6 +109,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
         "ShowProof",
     )
     .about(Tag::RESULTS, "Show the proof that both sides are equal")
+    .gives_file("application/json")
     .access(Access::AgentOrReader),
     Operation::put(
         "/rehost/v1/tasks/{task_id}/proof",
@@ -102,6 +120,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
         Tag::RESULTS,
         "Store the proof that both sides are equal (called by the agent)",
     )
+    .takes_stream("application/json")
     .access(Access::Agent)
     .trace("updateProof"),
     Operation::put(
@@ -113,6 +132,8 @@ pub(super) const OPERATIONS: &[Operation] = &[
         Tag::RESULTS,
         "Store the logs of one machine of a task (called by the machine)",
     )
+    .takes_stream("application/octet-stream")
+    .gives::<StoredLogArchive>()
     .access(Access::Machine)
     .trace("uploadLogArchive"),
     Operation::get(
@@ -124,5 +145,6 @@ pub(super) const OPERATIONS: &[Operation] = &[
         Tag::RESULTS,
         "Download logs by the secret address that was given out for them",
     )
+    .gives_file("application/octet-stream")
     .access(Access::Everyone),
 ];

@@ -1,28 +1,46 @@
 //! Tasks: made, controlled, reported on, verified.
 
 use super::{Access, Operation, Tag};
+use crate::bodies::{
+    BatchGetConsistencyResultReq, CheckNetAclQuery, ConfigSettingQuery, ConfigurationRequestBody,
+    CreateTaskResponse, DeleteTasksReq, ListTasksQuery, ListTasksResponse,
+    NetworkCheckInfoRequestBody, PostTask, PutTaskReq, SetConsistencyResultRequestBody,
+    ShowCertKeyQuery, ShowCertKeyResponse, ShowConfigSettingResponse,
+    ShowConsistencyResultResponse, ShowPassphraseResponse, ShowTaskResponse,
+    ShowsSpeedLimitsResponse, SpeedLimit, UpdateNetworkCheckInfoResponse, UpdateTaskResponse,
+    UpdateTaskSpeedReq, UpdateTaskStatusReq, UploadLogRequestBody,
+};
+use crate::contract::parameters;
 
 pub(super) const OPERATIONS: &[Operation] = &[
     Operation::post("/v3/tasks", "create_task", "CreateTask")
         .about(Tag::TASKS, "Create a migration task for a source server")
+        .takes::<PostTask>()
+        .gives::<CreateTaskResponse>()
         .access(Access::Operator)
         .action("sms:server:createTask")
         .trace("CreateTask"),
     Operation::get("/v3/tasks", "list_tasks", "ListTasks")
         .about(Tag::TASKS, "List tasks")
+        .query::<ListTasksQuery>()
+        .gives::<ListTasksResponse>()
         .access(Access::Reader)
         .action("sms:server:listTask"),
     Operation::post("/v3/tasks/delete", "delete_tasks", "DeleteTasks")
         .about(Tag::TASKS, "Delete several tasks")
+        .takes::<DeleteTasksReq>()
         .access(Access::Operator)
         .action("sms:server:batchDeleteTask")
         .trace("deleteTasks"),
     Operation::get("/v3/tasks/{task_id}", "show_task", "ShowTask")
         .about(Tag::TASKS, "Show a task")
+        .gives::<ShowTaskResponse>()
         .access(Access::AgentOrReader)
         .action("sms:server:getTask"),
     Operation::put("/v3/tasks/{task_id}", "update_task", "UpdateTask")
         .about(Tag::TASKS, "Change a task")
+        .takes::<PutTaskReq>()
+        .gives::<UpdateTaskResponse>()
         .access(Access::Agent)
         .action("sms:server:updateTask")
         .trace("UpdateTask"),
@@ -37,7 +55,8 @@ pub(super) const OPERATIONS: &[Operation] = &[
         "UpdateTaskStatus",
     )
     .about(Tag::TASKS, "Perform an action on a task")
-    .access(Access::Operator)
+    .takes::<UpdateTaskStatusReq>()
+    .access(Access::Agent)
     .action("sms:server:manageTask")
     .trace("updateTaskStatus"),
     Operation::put(
@@ -49,6 +68,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
         Tag::TASKS,
         "Report progress of a subtask (called by the agent)",
     )
+    .takes::<UpdateTaskSpeedReq>()
     .access(Access::Agent)
     .action("sms:server:updateTaskProgress")
     .trace("updateTaskProgressSpeed"),
@@ -58,6 +78,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
         "ShowsSpeedLimits",
     )
     .about(Tag::TASKS, "Read the rate limits of a task")
+    .gives::<ShowsSpeedLimitsResponse>()
     .access(Access::AgentOrReader)
     .action("sms:server:getTaskSpeedLimit"),
     Operation::post(
@@ -66,6 +87,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
         "UpdateSpeed",
     )
     .about(Tag::TASKS, "Set the rate limits of a task")
+    .takes::<SpeedLimit>()
     .access(Access::Operator)
     .action("sms:server:updateTaskSpeedLimit")
     .trace("updateSpeedLimit"),
@@ -75,6 +97,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
         "ShowPassphrase",
     )
     .about(Tag::TASKS, "Get the certificate passphrase of a task")
+    .gives::<ShowPassphraseResponse>()
     .access(Access::Agent)
     .action("sms:server:getTaskPassphrase")
     .trace("getTaskPassPhrase"),
@@ -84,6 +107,8 @@ pub(super) const OPERATIONS: &[Operation] = &[
         "ShowCertKey",
     )
     .about(Tag::KEYS, "Get the certificates and keys for a task")
+    .query::<ShowCertKeyQuery>()
+    .gives::<ShowCertKeyResponse>()
     .access(Access::Agent)
     .action("sms:server:getCert")
     .trace("getCertKey"),
@@ -92,6 +117,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
             Tag::TASKS,
             "Ask for the logs of a task to be put in a bucket",
         )
+        .takes::<UploadLogRequestBody>()
         .access(Access::Agent)
         .action("sms:server:collectLog")
         .trace("task-collect-log-request"),
@@ -101,6 +127,8 @@ pub(super) const OPERATIONS: &[Operation] = &[
         "ShowConfigSetting",
     )
     .about(Tag::TASKS, "Read the settings of a task")
+    .query::<ConfigSettingQuery>()
+    .gives::<ShowConfigSettingResponse>()
     .access(Access::AgentOrReader)
     .action("sms:server:getTaskConfig"),
     Operation::post(
@@ -109,6 +137,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
         "UploadSpecialConfigurationSetting",
     )
     .about(Tag::TASKS, "Store settings for a task")
+    .takes::<ConfigurationRequestBody>()
     .access(Access::Agent)
     .action("sms:server:updateTaskConfig")
     .trace("updateSpecialConfigSetting"),
@@ -118,6 +147,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
         "ShowConsistencyResult",
     )
     .about(Tag::TASKS, "Read the consistency results of a task")
+    .gives::<ShowConsistencyResultResponse>()
     .access(Access::Reader)
     .action("sms:server:getConsistencyCheckResult"),
     Operation::post(
@@ -129,6 +159,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
         Tag::TASKS,
         "Upload consistency results (called by the agent)",
     )
+    .takes::<SetConsistencyResultRequestBody>()
     .access(Access::Agent)
     .action("sms:server:updateConsistencyCheckResult")
     .trace("UpdateConsistencyResult"),
@@ -141,6 +172,9 @@ pub(super) const OPERATIONS: &[Operation] = &[
         Tag::TASKS,
         "Download consistency results of several tasks as a file",
     )
+    .parameters(parameters::language)
+    .takes::<BatchGetConsistencyResultReq>()
+    .gives_file("application/octet-stream")
     .access(Access::Reader)
     .action("sms:server:getBatchConsistencyResults"),
     Operation::post(
@@ -152,6 +186,8 @@ pub(super) const OPERATIONS: &[Operation] = &[
         Tag::TASKS,
         "Report network check results (called by the agent)",
     )
+    .takes::<NetworkCheckInfoRequestBody>()
+    .gives::<UpdateNetworkCheckInfoResponse>()
     .access(Access::Agent)
     .action("sms:server:updateNetworkCheckInfo")
     .trace("updateNetworkCheckInfo"),
@@ -174,6 +210,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
         Tag::REMOVED,
         "Check that the security group of a network opens the needed ports",
     )
+    .query::<CheckNetAclQuery>()
     .access(Access::Reader)
     .action("sms::checkNetwork")
     .deprecated(),
