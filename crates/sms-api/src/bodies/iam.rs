@@ -6,21 +6,23 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::wire;
+use super::{values, wire};
 
 /// Body of `POST /v3/auth/tokens`.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
-#[serde(default)]
 pub struct AuthTokensRequest {
     /// Who asks, and for what.
+    #[serde(default)]
+    #[schema(required)]
     pub auth: Auth,
 }
 
 /// Who asks for a token, and for what.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
-#[serde(default)]
 pub struct Auth {
     /// Proof of who asks.
+    #[serde(default)]
+    #[schema(required)]
     pub identity: Identity,
     /// What the token shall be good for; the user's domain unless given.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -29,10 +31,10 @@ pub struct Auth {
 
 /// Proof of who asks.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
-#[serde(default)]
 pub struct Identity {
     /// `password` or `token`.
-    #[serde(deserialize_with = "wire::null_as_default")]
+    #[serde(default, deserialize_with = "wire::null_as_default")]
+    #[schema(required)]
     pub methods: Vec<String>,
     /// For the method `password`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -44,21 +46,23 @@ pub struct Identity {
 
 /// The member `password` of an identity.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
-#[serde(default)]
 pub struct PasswordIdentity {
     /// The user.
+    #[serde(default)]
+    #[schema(required)]
     pub user: PasswordUser,
 }
 
 /// A user with a password; named by `id`, or by `name` and `domain`.
 #[derive(Clone, Default, Serialize, Deserialize, ToSchema)]
-#[serde(default)]
 pub struct PasswordUser {
     /// User id.
     #[serde(
+        default,
         deserialize_with = "wire::text",
         skip_serializing_if = "Option::is_none"
     )]
+    #[schema(value_type = Option<values::AnyId>, inline)]
     pub id: Option<String>,
     /// User name.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -68,6 +72,7 @@ pub struct PasswordUser {
     pub domain: Option<Reference>,
     /// Password.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(write_only, format = Password)]
     pub password: Option<String>,
 }
 
@@ -83,9 +88,10 @@ impl std::fmt::Debug for PasswordUser {
 
 /// The member `token` of an identity: an older token to exchange.
 #[derive(Clone, Default, Serialize, Deserialize, ToSchema)]
-#[serde(default)]
 pub struct TokenIdentity {
     /// The token.
+    #[serde(default)]
+    #[schema(required)]
     pub id: String,
 }
 
@@ -97,7 +103,6 @@ impl std::fmt::Debug for TokenIdentity {
 
 /// What a token shall be good for: a project or a domain.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(default)]
 pub struct Scope {
     /// A project.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -109,13 +114,14 @@ pub struct Scope {
 
 /// Something named by its id, or by its name and domain.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(default)]
 pub struct Reference {
     /// Id.
     #[serde(
+        default,
         deserialize_with = "wire::text",
         skip_serializing_if = "Option::is_none"
     )]
+    #[schema(value_type = Option<values::AnyId>, inline)]
     pub id: Option<String>,
     /// Name.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -128,24 +134,31 @@ pub struct Reference {
 
 /// Answer of `POST` and `GET /v3/auth/tokens`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(default)]
 pub struct TokenResponse {
     /// What the token stands for.
+    #[serde(default)]
+    #[schema(required)]
     pub token: Token,
 }
 
 /// What a token stands for.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(default)]
 pub struct Token {
     /// How the user proved who it is.
-    #[serde(deserialize_with = "wire::null_as_default")]
+    #[serde(default, deserialize_with = "wire::null_as_default")]
+    #[schema(required)]
     pub methods: Vec<String>,
     /// When the token ends, such as `2030-01-02T00:00:00.000000Z`.
+    #[serde(default)]
+    #[schema(required, format = DateTime)]
     pub expires_at: String,
     /// When it was issued, in the same form.
+    #[serde(default)]
+    #[schema(required, format = DateTime)]
     pub issued_at: String,
     /// The user.
+    #[serde(default)]
+    #[schema(required)]
     pub user: TokenUser,
     /// The project, for a token of a project.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -154,167 +167,232 @@ pub struct Token {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub domain: Option<Named>,
     /// What the user may do.
-    #[serde(deserialize_with = "wire::null_as_default")]
+    #[serde(default, deserialize_with = "wire::null_as_default")]
+    #[schema(required)]
     pub roles: Vec<Named>,
     /// Services and where they are; `[]` with `nocatalog=true`.
-    #[serde(deserialize_with = "wire::null_as_default")]
+    #[serde(default, deserialize_with = "wire::null_as_default")]
+    #[schema(required)]
     pub catalog: Vec<CatalogEntry>,
 }
 
 /// The user of a token.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(default)]
 pub struct TokenUser {
     /// User id.
+    #[serde(default)]
+    #[schema(required)]
     pub id: String,
     /// User name.
+    #[serde(default)]
+    #[schema(required)]
     pub name: String,
     /// Domain of the user.
+    #[serde(default)]
+    #[schema(required)]
     pub domain: Named,
     /// When the password must be changed; empty if never.
+    #[serde(default)]
+    #[schema(required)]
     pub password_expires_at: String,
 }
 
 /// The project of a token.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(default)]
 pub struct TokenProject {
     /// Project id.
+    #[serde(default)]
+    #[schema(required)]
     pub id: String,
     /// Project name.
+    #[serde(default)]
+    #[schema(required)]
     pub name: String,
     /// Domain of the project.
+    #[serde(default)]
+    #[schema(required)]
     pub domain: Named,
 }
 
 /// An id and its name.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(default)]
 pub struct Named {
     /// Id.
+    #[serde(default)]
+    #[schema(required)]
     pub id: String,
     /// Name.
+    #[serde(default)]
+    #[schema(required)]
     pub name: String,
 }
 
 /// A service in the catalog of a token.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(default)]
 pub struct CatalogEntry {
     /// Id of the service.
+    #[serde(default)]
+    #[schema(required)]
     pub id: String,
     /// Name, such as `sms`.
+    #[serde(default)]
+    #[schema(required)]
     pub name: String,
     /// Type, such as `sms`.
+    #[serde(default)]
+    #[schema(required)]
     pub r#type: String,
     /// Where it is.
-    #[serde(deserialize_with = "wire::null_as_default")]
+    #[serde(default, deserialize_with = "wire::null_as_default")]
+    #[schema(required)]
     pub endpoints: Vec<CatalogEndpoint>,
 }
 
 /// Where a service is.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(default)]
 pub struct CatalogEndpoint {
     /// Id of the endpoint.
+    #[serde(default)]
+    #[schema(required)]
     pub id: String,
     /// `public`.
+    #[serde(default)]
+    #[schema(required)]
     pub interface: String,
     /// Region.
+    #[serde(default)]
+    #[schema(required)]
     pub region: String,
     /// Id of the region.
+    #[serde(default)]
+    #[schema(required)]
     pub region_id: String,
     /// Base URL.
+    #[serde(default)]
+    #[schema(required)]
     pub url: String,
 }
 
 /// Answer of `GET /v3/auth/domains`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(default)]
 pub struct DomainList {
     /// Domains of the caller, at least one.
-    #[serde(deserialize_with = "wire::null_as_default")]
+    #[serde(default, deserialize_with = "wire::null_as_default")]
+    #[schema(required)]
     pub domains: Vec<Domain>,
     /// Keystone's links of the list.
+    #[serde(default)]
+    #[schema(required)]
     pub links: ListLinks,
 }
 
 /// A domain (account).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(default)]
 pub struct Domain {
     /// Domain id.
+    #[serde(default)]
+    #[schema(required)]
     pub id: String,
     /// Domain name.
+    #[serde(default)]
+    #[schema(required)]
     pub name: String,
     /// Whether it may be used.
+    #[serde(default)]
+    #[schema(required)]
     pub enabled: bool,
     /// Text for people.
+    #[serde(default)]
+    #[schema(required)]
     pub description: String,
 }
 
 /// Answer of `GET /v3/projects`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(default)]
 pub struct ProjectList {
     /// Projects that match. The SDK refuses an answer with none or several for one name.
-    #[serde(deserialize_with = "wire::null_as_default")]
+    #[serde(default, deserialize_with = "wire::null_as_default")]
+    #[schema(required)]
     pub projects: Vec<Project>,
     /// Keystone's links of the list.
+    #[serde(default)]
+    #[schema(required)]
     pub links: ListLinks,
 }
 
 /// A project.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(default)]
 pub struct Project {
     /// Project id.
+    #[serde(default)]
+    #[schema(required)]
     pub id: String,
     /// Project name, which is the name of its region.
+    #[serde(default)]
+    #[schema(required)]
     pub name: String,
     /// Domain it belongs to.
+    #[serde(default)]
+    #[schema(required)]
     pub domain_id: String,
     /// Project or domain above it.
+    #[serde(default)]
+    #[schema(required)]
     pub parent_id: String,
     /// Whether it is a domain itself; false here.
+    #[serde(default)]
+    #[schema(required)]
     pub is_domain: bool,
     /// Whether it may be used.
+    #[serde(default)]
+    #[schema(required)]
     pub enabled: bool,
     /// Text for people.
+    #[serde(default)]
+    #[schema(required)]
     pub description: String,
 }
 
 /// Answer of `GET /v3/users`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(default)]
 pub struct IamUserList {
     /// Users that match; the caller itself where no name is given.
-    #[serde(deserialize_with = "wire::null_as_default")]
+    #[serde(default, deserialize_with = "wire::null_as_default")]
+    #[schema(required)]
     pub users: Vec<IamUser>,
     /// Keystone's links of the list.
+    #[serde(default)]
+    #[schema(required)]
     pub links: ListLinks,
 }
 
 /// A user, as far as clients look it up.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(default)]
 pub struct IamUser {
     /// User id.
+    #[serde(default)]
+    #[schema(required)]
     pub id: String,
     /// Login name.
+    #[serde(default)]
+    #[schema(required)]
     pub name: String,
     /// Domain it belongs to.
+    #[serde(default)]
+    #[schema(required)]
     pub domain_id: String,
     /// Whether it may log in.
+    #[serde(default)]
+    #[schema(required)]
     pub enabled: bool,
 }
 
 /// Keystone's links of a list.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(default)]
 pub struct ListLinks {
     /// The list itself.
-    #[serde(rename = "self")]
+    #[serde(default, rename = "self")]
+    #[schema(required)]
     pub this: String,
     /// The page before; `null`.
     pub previous: Option<String>,

@@ -51,7 +51,7 @@ impl PartialSchema for RecordId {
         ObjectBuilder::new()
             .schema_type(SchemaType::from_iter([Type::Integer, Type::String]))
             .format(Some(SchemaFormat::KnownFormat(KnownFormat::Int64)))
-            .minimum(Some(0))
+            .max_length(Some(255))
             .into()
     }
 }
