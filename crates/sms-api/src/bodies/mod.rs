@@ -4,6 +4,11 @@
 //! demanded, and which code its absence gets, is decided by the server and not by the form.
 //! Answers write lists as `[]` and other absent values as `null`. Sizes are bytes, speeds Mbit/s,
 //! times milliseconds since 1970, unless a member says otherwise.
+//!
+//! The schema of each body says what the contract demands beyond the Rust type: which members a
+//! request must have, lengths, ranges and words. A member of format `int32` or `int64` ends where
+//! that number ends. An id in a request may be text or an integer. `null` in a request is absent,
+//! which the schemas allow wherever a member is not demanded.
 
 mod consistency;
 mod current_task;
@@ -11,13 +16,15 @@ pub mod iam;
 mod inventory;
 mod migprojects;
 mod queries;
+mod registration;
 mod service;
 mod source_control;
 mod sources;
 mod task_control;
+mod task_list;
 mod task_settings;
+mod task_shown;
 mod task_target;
-mod task_views;
 mod tasks;
 mod templates;
 mod values;
@@ -43,7 +50,10 @@ pub use queries::{
     CheckNetAclQuery, ConfigSettingQuery, ListErrorServersQuery, ListMigprojectsQuery,
     ListServersQuery, ListTasksQuery, ListTemplatesQuery, ShowCertKeyQuery,
 };
-pub use service::{ShowConfigResponse, ShowPrivacyAgreementsResponse, ShowSha256Response};
+pub use registration::{PostSourceServerBody, RegisterServerResponse};
+pub use service::{
+    EmptyResult, ShowConfigResponse, ShowPrivacyAgreementsResponse, ShowSha256Response,
+};
 pub use source_control::{
     CommandBody, CommandParam, DeleteIds, ListErrorServersResponse, MigrationErrors,
     PutCopyStateReq, PutDisk, PutDiskInfoReq, PutLogicalVolume, PutSourceServerBody, PutVolume,
@@ -51,23 +61,24 @@ pub use source_control::{
 };
 pub use sources::{
     DiskIntargetServer, EnvironmentCheck, InitTargetServer, ListServersResponse,
-    PostSourceServerBody, RegisterServerResponse, ShowServerResponse, SourceServersResponseBody,
+    ShowServerResponse, SourceServersResponseBody,
 };
 pub use task_control::{
     NetworkCheckInfoRequestBody, ShowCertKeyResponse, ShowPassphraseResponse,
     UpdateNetworkCheckInfoResponse, UpdateTaskSpeedReq, UpdateTaskStatusReq, UploadLogRequestBody,
 };
+pub use task_list::{
+    ListTasksResponse, SourceServerAssociatedWithTask, SubTaskAssociatedWithTask,
+    TargetServerAssociatedWithTask, TasksResponseBody,
+};
 pub use task_settings::{
     ConfigBody, ConfigurationRequestBody, ShowConfigSettingResponse, ShowsSpeedLimitsResponse,
     SpeedLimit, SpeedLimitlJson,
 };
+pub use task_shown::{ShowTaskResponse, SourceServerResponse, SubTask};
 pub use task_target::{
     PhysicalVolumes, TargetDisk, TargetDisks, TargetPhysicalVolumes, TargetServer,
     TargetServerByTask, TaskTargetServer,
-};
-pub use task_views::{
-    ListTasksResponse, ShowTaskResponse, SourceServerAssociatedWithTask, SourceServerResponse,
-    SubTask, SubTaskAssociatedWithTask, TargetServerAssociatedWithTask, TasksResponseBody,
 };
 pub use tasks::{
     CreateTaskResponse, DeleteTasksReq, PostTask, PutTaskReq, SourceServerByTask,
@@ -80,17 +91,3 @@ pub use templates::{
 };
 pub use versions::{Link, ListApiVersionResponse, Version};
 pub use wire::RecordId;
-
-/// Success without data: `{}`.
-#[derive(
-    Clone,
-    Copy,
-    Debug,
-    Default,
-    PartialEq,
-    Eq,
-    serde::Serialize,
-    serde::Deserialize,
-    utoipa::ToSchema,
-)]
-pub struct EmptyResult {}

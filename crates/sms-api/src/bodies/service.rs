@@ -1,5 +1,5 @@
-//! What concerns the service as a whole: consent to its terms, its settings for agents, digests of
-//! agent packages.
+//! What concerns the service as a whole: success without data, consent to its terms, its settings
+//! for agents, digests of agent packages.
 
 use std::collections::BTreeMap;
 
@@ -7,6 +7,10 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::wire;
+
+/// Success without data: `{}`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct EmptyResult {}
 
 /// Answer of `GET /v3/privacy-agreements` (SMS, ShowPrivacyAgreements).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]

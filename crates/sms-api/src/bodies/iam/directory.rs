@@ -1,0 +1,133 @@
+//! Domains, projects and users, as clients look them up.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::bodies::wire;
+
+/// Answer of `GET /v3/auth/domains`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct DomainList {
+    /// Domains of the caller, at least one.
+    #[serde(default, deserialize_with = "wire::null_as_default")]
+    #[schema(required)]
+    pub domains: Vec<Domain>,
+    /// Keystone's links of the list.
+    #[serde(default)]
+    #[schema(required)]
+    pub links: ListLinks,
+}
+
+/// A domain (account).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Domain {
+    /// Domain id.
+    #[serde(default)]
+    #[schema(required)]
+    pub id: String,
+    /// Domain name.
+    #[serde(default)]
+    #[schema(required)]
+    pub name: String,
+    /// Whether it may be used.
+    #[serde(default)]
+    #[schema(required)]
+    pub enabled: bool,
+    /// Text for people.
+    #[serde(default)]
+    #[schema(required)]
+    pub description: String,
+}
+
+/// Answer of `GET /v3/projects`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ProjectList {
+    /// Projects that match. The SDK refuses an answer with none or several for one name.
+    #[serde(default, deserialize_with = "wire::null_as_default")]
+    #[schema(required)]
+    pub projects: Vec<Project>,
+    /// Keystone's links of the list.
+    #[serde(default)]
+    #[schema(required)]
+    pub links: ListLinks,
+}
+
+/// A project.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Project {
+    /// Project id.
+    #[serde(default)]
+    #[schema(required)]
+    pub id: String,
+    /// Project name, which is the name of its region.
+    #[serde(default)]
+    #[schema(required)]
+    pub name: String,
+    /// Domain it belongs to.
+    #[serde(default)]
+    #[schema(required)]
+    pub domain_id: String,
+    /// Project or domain above it.
+    #[serde(default)]
+    #[schema(required)]
+    pub parent_id: String,
+    /// Whether it is a domain itself; false here.
+    #[serde(default)]
+    #[schema(required)]
+    pub is_domain: bool,
+    /// Whether it may be used.
+    #[serde(default)]
+    #[schema(required)]
+    pub enabled: bool,
+    /// Text for people.
+    #[serde(default)]
+    #[schema(required)]
+    pub description: String,
+}
+
+/// Answer of `GET /v3/users`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct IamUserList {
+    /// Users that match; the caller itself where no name is given.
+    #[serde(default, deserialize_with = "wire::null_as_default")]
+    #[schema(required)]
+    pub users: Vec<IamUser>,
+    /// Keystone's links of the list.
+    #[serde(default)]
+    #[schema(required)]
+    pub links: ListLinks,
+}
+
+/// A user, as far as clients look it up.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct IamUser {
+    /// User id.
+    #[serde(default)]
+    #[schema(required)]
+    pub id: String,
+    /// Login name.
+    #[serde(default)]
+    #[schema(required)]
+    pub name: String,
+    /// Domain it belongs to.
+    #[serde(default)]
+    #[schema(required)]
+    pub domain_id: String,
+    /// Whether it may log in.
+    #[serde(default)]
+    #[schema(required)]
+    pub enabled: bool,
+}
+
+/// Keystone's links of a list.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ListLinks {
+    /// The list itself.
+    #[serde(default, rename = "self")]
+    #[schema(required)]
+    pub this: String,
+    /// The page before; `null`.
+    pub previous: Option<String>,
+    /// The page after; `null`.
+    pub next: Option<String>,
+}
