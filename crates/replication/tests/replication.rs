@@ -11,7 +11,7 @@ use std::time::Duration;
 use common::{Pair, Watching, breaking_link};
 use rehost_replication::IN_FLIGHT_WINDOW_BYTES;
 use rehost_replication::source::{
-    Control, Finished, FreezeError, Freezer, NoFreeze, Outcome, Phase, run,
+    Control, Event, Finished, FreezeError, Freezer, NoFreeze, Observer, Outcome, Phase, run,
 };
 use rehost_volumes::{CHUNK_BYTES, ImageFormat, create_image, open_target};
 
@@ -20,7 +20,7 @@ const MIB: u64 = 1 << 20;
 fn finished(outcome: Outcome) -> Box<Finished> {
     match outcome {
         Outcome::Finished(finished) => finished,
-        Outcome::Stopped => panic!("stopped without being asked to"),
+        Outcome::Stopped | Outcome::Unchecked(_) => panic!("stopped without being asked to"),
     }
 }
 
@@ -236,4 +236,33 @@ fn an_old_medium_is_overwritten_also_where_the_source_is_empty() {
     pair.port.add(&pair.certificates.name, tls, task);
     assert!(finished(pair.migrate().unwrap()).proof.equal);
     assert_eq!(pair.bytes("source-0"), pair.bytes("target-0"));
+}
+
+/// Asks to skip the comparison when it begins.
+struct Impatient(Control);
+
+impl Observer for Impatient {
+    fn event(&self, event: &Event) {
+        if *event == Event::PhaseBegan(Phase::Verifying) {
+            self.0.skip_check();
+        }
+    }
+}
+
+#[test]
+fn a_comparison_that_is_skipped_proves_nothing_and_loses_nothing() {
+    let pair = Pair::new(&[200 * MIB]);
+    pair.fill(0, 0..9, 1);
+    pair.receive();
+    let job = pair.job(pair.address(), false);
+    let control = Control::new();
+    let observer = Impatient(control.clone());
+    let skipped = run(&job, &control, &mut NoFreeze, &observer).unwrap();
+    let Outcome::Unchecked(unchecked) = skipped else {
+        panic!("{skipped:?}")
+    };
+    assert_eq!(unchecked.sessions, 1);
+    assert_eq!(unchecked.volumes[0].used_bytes, 9 * 409_600);
+    assert_eq!(pair.bytes("source-0"), pair.bytes("target-0"));
+    assert!(finished(pair.migrate().unwrap()).proof.equal);
 }

@@ -18,6 +18,8 @@ pub(super) enum Wanted {
 #[derive(Debug, Default)]
 struct State {
     wanted: Wanted,
+    /// The comparison of both ends is not wanted.
+    skips_check: bool,
     bytes_per_second: Option<u64>,
     /// When the next byte may go, at the rate above.
     next_send: Option<Instant>,
@@ -55,6 +57,13 @@ impl Control {
         self.shared.1.notify_all();
     }
 
+    /// Asks to end without the comparison of both ends, at once if it is going on. The replication
+    /// then ends without a proof.
+    pub fn skip_check(&self) {
+        self.state().skips_check = true;
+        self.shared.1.notify_all();
+    }
+
     /// Bounds what is sent, in bytes per second over all streams; `None` lifts the bound. At once.
     /// The same bound may be set again and again: what was sent counts on.
     pub fn set_rate_limit_bytes_per_second(&self, limit: Option<u64>) {
@@ -74,6 +83,10 @@ impl Control {
 
     pub(super) fn should_stop(&self) -> bool {
         self.wanted() == Wanted::Stop
+    }
+
+    pub(super) fn skips_check(&self) -> bool {
+        self.state().skips_check
     }
 
     /// Waits for `duration`, or until something else than going on is wanted.

@@ -62,6 +62,17 @@ pub enum Outcome {
     Stopped,
     /// The final round is through and both ends have hashed their medium.
     Finished(Box<Finished>),
+    /// The final round is through; the comparison was skipped, so nothing is proved.
+    Unchecked(Unchecked),
+}
+
+/// A replication that ended without the comparison of both ends.
+#[derive(Debug)]
+pub struct Unchecked {
+    /// Figures of each volume.
+    pub volumes: Vec<VolumeFigures>,
+    /// Sessions that it took.
+    pub sessions: u64,
 }
 
 /// A finished replication.

@@ -1,7 +1,8 @@
 //! The source's end: rounds in their order, streams, the freeze, the proof.
 //!
 //! Start reading at [`run()`]. A round hands chunks to workers, each of which owns one stream; what
-//! went out is noted in a ledger, so that a restart can tell what is being sent again.
+//! went out is noted in a ledger, so that a restart can tell what is being sent again. [`measure()`]
+//! only looks at the link.
 
 mod control;
 mod error;
@@ -9,6 +10,7 @@ mod events;
 mod freeze;
 mod job;
 mod ledger;
+mod probe;
 mod progress;
 mod round;
 mod run;
@@ -21,5 +23,6 @@ pub use control::Control;
 pub use error::{SourceError, error_chain};
 pub use events::{Event, Observer, Phase, Progress};
 pub use freeze::{FreezeError, Freezer, NoFreeze};
-pub use job::{Finished, Outcome, Peer, ReplicationJob, SourceVolume, VolumeFigures};
+pub use job::{Finished, Outcome, Peer, ReplicationJob, SourceVolume, Unchecked, VolumeFigures};
+pub use probe::{LinkFigures, LinkProbe, measure};
 pub use run::run;

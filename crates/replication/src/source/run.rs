@@ -10,7 +10,7 @@
 //!                          nobody wrote to the source meanwhile
 //! ```
 //!
-//! A session that breaks loses nothing but what was in flight. Within a session every round is a
+//! The comparison can be skipped while it goes on; then nothing is proved. A session that breaks loses nothing but what was in flight. Within a session every round is a
 //! set of workers, one a stream.
 
 use std::hash::{BuildHasher, Hasher};
@@ -22,7 +22,7 @@ use rehost_volumes::{ChangeMark, HashTree, Proof, VolumeProof, chunk_count};
 use super::control::{Control, Wanted};
 use super::events::{Event, Observer, Phase};
 use super::freeze::Freezer;
-use super::job::{Finished, Outcome, ReplicationJob};
+use super::job::{Finished, Outcome, ReplicationJob, Unchecked};
 use super::ledger::{Ledger, Rounds};
 use super::progress::{Counters, Reporter};
 use super::round::{COPY_UNIT_CHUNKS, HASH_UNIT_CHUNKS, Hashed, Kinds, Round};
@@ -271,7 +271,7 @@ impl<'a> Replication<'a> {
         self.verify(streams, SourceTrees { trees, read_at }, downtime_seconds)
     }
 
-    /// Lets the target hash its medium and compares.
+    /// Lets the target hash its medium and compares, unless that is to be skipped.
     fn verify(
         &self,
         streams: &mut Vec<SourceStream>,
@@ -282,8 +282,24 @@ impl<'a> Replication<'a> {
         if self.control.should_stop() {
             return Ok(Outcome::Stopped);
         }
-        let target = trees(&self.job.volumes, seen)?;
+        let target = trees(&self.job.volumes, seen);
         let target_read_at = now_milliseconds();
+        let figures = self.figures().into_iter();
+        let figures = figures.map(|figures| VolumeFigures {
+            downtime_seconds,
+            ..figures
+        });
+        let target = match target {
+            // Asked for too late to leave anything out, a skip changes nothing.
+            Err(_) if self.control.skips_check() => {
+                streams.drain(..).for_each(SourceStream::goodbye);
+                return Ok(Outcome::Unchecked(Unchecked {
+                    volumes: figures.collect(),
+                    sessions: self.rounds.sessions,
+                }));
+            }
+            target => target?,
+        };
         streams.drain(..).for_each(SourceStream::goodbye);
         let proofs = self
             .job
@@ -298,11 +314,6 @@ impl<'a> Replication<'a> {
             )
         });
         let proof = Proof::new(&self.job.task_id, proofs.collect());
-        let figures = self.figures().into_iter();
-        let figures = figures.map(|figures| VolumeFigures {
-            downtime_seconds,
-            ..figures
-        });
         Ok(Outcome::Finished(Box::new(Finished {
             volumes: figures.collect(),
             proof,

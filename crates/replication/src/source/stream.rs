@@ -12,7 +12,7 @@ use rustls::pki_types::ServerName;
 use rustls::{ClientConnection, Connection};
 
 use super::window::Window;
-use super::{ReplicationJob, SourceError};
+use super::{Peer, ReplicationJob, SourceError};
 use crate::IN_FLIGHT_WINDOW_BYTES;
 use crate::transport::{self, FrameReader, FrameWriter, TransportError};
 use crate::wire::{
@@ -47,7 +47,7 @@ impl SourceStream {
         number: u32,
     ) -> Result<Self, SourceError> {
         let peer = job.peer.to_string();
-        let socket = connect(job).map_err(|error| SourceError::link(&peer, error))?;
+        let socket = connect(&job.peer).map_err(|error| SourceError::link(&peer, error))?;
         let name = ServerName::try_from(job.peer.server_name.clone())
             .map_err(|error| SourceError::link(&peer, error))?;
         let tls = ClientConnection::new(Arc::clone(&job.tls), name)
@@ -239,12 +239,12 @@ impl SourceStream {
     }
 }
 
-fn connect(job: &ReplicationJob) -> std::io::Result<TcpStream> {
+fn connect(peer: &Peer) -> std::io::Result<TcpStream> {
     let mut last = std::io::Error::new(
         std::io::ErrorKind::NotFound,
         "the receiver's name has no address",
     );
-    for address in (job.peer.address.as_str(), job.peer.port).to_socket_addrs()? {
+    for address in (peer.address.as_str(), peer.port).to_socket_addrs()? {
         match TcpStream::connect_timeout(&address, CONNECT_TIMEOUT) {
             Ok(socket) => {
                 socket.set_nodelay(true)?;

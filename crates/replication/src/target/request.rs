@@ -2,8 +2,11 @@
 //!
 //! ```text
 //!   (opened) --Hello--> Open --Goodbye--> Closed
+//!      |                 | ^                ^
+//!      |                 +-+  PresenceRequest, HashesRequest, Announce, Chunk, ZeroRun, Barrier
+//!      +-------Probe--> Probing --Goodbye---+
 //!                        | ^
-//!                        +-+  PresenceRequest, HashesRequest, Announce, Chunk, ZeroRun, Barrier
+//!                        +-+  Probe
 //! ```
 
 use rehost_volumes::Segment;
@@ -17,6 +20,8 @@ pub(crate) enum StreamState {
     Opened,
     /// Hello was accepted.
     Open,
+    /// The link is being measured; nothing of the task is touched.
+    Probing,
     /// The source said goodbye.
     Closed,
 }
@@ -26,7 +31,8 @@ impl StreamState {
     pub(crate) fn after(self, kind: Kind) -> Result<Self, Failure> {
         match (self, kind) {
             (Self::Opened, Kind::Hello) => Ok(Self::Open),
-            (Self::Open, Kind::Goodbye) => Ok(Self::Closed),
+            (Self::Open | Self::Probing, Kind::Goodbye) => Ok(Self::Closed),
+            (Self::Opened | Self::Probing, Kind::Probe) => Ok(Self::Probing),
             (
                 Self::Open,
                 Kind::PresenceRequest
@@ -101,16 +107,22 @@ mod tests {
 
     #[test]
     fn only_an_open_stream_takes_data() {
-        use StreamState::{Closed, Open, Opened};
+        use StreamState::{Closed, Open, Opened, Probing};
         assert_eq!(Opened.after(Kind::Hello), Ok(Open));
         assert_eq!(Open.after(Kind::Chunk), Ok(Open));
         assert_eq!(Open.after(Kind::Goodbye), Ok(Closed));
+        assert_eq!(Opened.after(Kind::Probe), Ok(Probing));
+        assert_eq!(Probing.after(Kind::Probe), Ok(Probing));
+        assert_eq!(Probing.after(Kind::Goodbye), Ok(Closed));
         for (state, kind) in [
             (Opened, Kind::Chunk),
             (Opened, Kind::Goodbye),
             (Open, Kind::Hello),
             (Open, Kind::Welcome),
             (Open, Kind::Committed),
+            (Open, Kind::Probe),
+            (Probing, Kind::Hello),
+            (Probing, Kind::Chunk),
             (Closed, Kind::Chunk),
             (Closed, Kind::Hello),
         ] {

@@ -111,6 +111,7 @@ impl Stream {
                 Kind::HashesRequest => self.hashes(&header)?,
                 Kind::Announce => self.announce(&header)?,
                 Kind::Barrier => self.barrier(&header)?,
+                Kind::Probe => self.probe(&header)?,
                 // Goodbye; all others were refused by the state.
                 _ => {}
             }
@@ -305,6 +306,14 @@ impl Stream {
         }
         volume.forget(&chunks)?;
         self.writer.send_raw(Kind::Announced, &[], &[])?;
+        Ok(())
+    }
+
+    /// Takes a probe and throws it away. Its length is within that of a chunk, as every payload's is.
+    fn probe(&mut self, header: &Header) -> Result<(), StreamError> {
+        let length = header.payload_bytes as usize;
+        self.reader.read_exact(&mut self.chunk[..length])?;
+        self.writer.send_raw(Kind::Probed, &[], &[])?;
         Ok(())
     }
 

@@ -53,10 +53,14 @@ pub enum Kind {
     Committed = 13,
     /// Target: it cannot go on, and why.
     Failure = 14,
+    /// Source: bytes that are measured and thrown away. Answered by [`Kind::Probed`].
+    Probe = 15,
+    /// Target: a probe is here.
+    Probed = 16,
 }
 
 impl Kind {
-    const ALL: [Self; 14] = [
+    const ALL: [Self; 16] = [
         Self::Hello,
         Self::Welcome,
         Self::PresenceRequest,
@@ -71,6 +75,8 @@ impl Kind {
         Self::Goodbye,
         Self::Committed,
         Self::Failure,
+        Self::Probe,
+        Self::Probed,
     ];
 
     fn from_number(number: u8) -> Option<Self> {
@@ -204,7 +210,7 @@ mod tests {
         assert_eq!(spoil(0, b'G'), Err(FrameError::Magic(*b"GHST")));
         assert_eq!(spoil(4, 9), Err(FrameError::Version(9)));
         assert_eq!(spoil(5, 0), Err(FrameError::Kind(0)));
-        assert_eq!(spoil(5, 15), Err(FrameError::Kind(15)));
+        assert_eq!(spoil(5, 17), Err(FrameError::Kind(17)));
         assert_eq!(spoil(7, 1), Err(FrameError::Flags(256)));
         assert_eq!(spoil(11, 1), Err(FrameError::ControlTooLong((1 << 24) + 2)));
         assert_eq!(spoil(15, 1), Err(FrameError::PayloadTooLong(1 << 24)));

@@ -15,7 +15,7 @@ pub use message::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
 pub enum Version {
-    /// First version: chunks, zero runs, journal and medium hashes.
+    /// First version: chunks, zero runs, journal and medium hashes, probes.
     V1 = 1,
 }
 
