@@ -10,6 +10,10 @@ use super::wire::{self, RecordId};
 
 /// Body of `PUT /v3/sources/{source_id}` (SMS, UpdateServerName).
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[schema(example = json!({
+    "name": "web-1",
+    "disks": [{ "need_migration": true, "id": 7, "adjust_size": 0, "physical_volumes": [] }]
+}))]
 pub struct PutSourceServerBody {
     /// New name.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -132,6 +136,7 @@ pub struct PutDiskInfoReq {
 /// Both members are optional here; which revision of the contract demands them is a rule, not a
 /// form.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[schema(example = json!({ "copystate": "replicate", "migrationcycle": "replicating" }))]
 pub struct PutCopyStateReq {
     /// New replication state of the source server.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -145,6 +150,7 @@ pub struct PutCopyStateReq {
 
 /// Body of `POST /v3/sources/delete` (SMS, DeleteServers).
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[schema(example = json!({ "ids": ["0198f6a2-6c1e-7c3a-9d53-3f0a5e2b7c11"] }))]
 pub struct DeleteIds {
     /// IDs to delete.
     #[serde(default, deserialize_with = "wire::texts")]
@@ -184,10 +190,23 @@ pub struct CommandParam {
     /// Name of the bucket the command refers to.
     #[schema(max_length = 255)]
     pub bucket: Option<String>,
+    /// Name of the object in the bucket that the command refers to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 255)]
+    pub object: Option<String>,
+    /// What the command is for, where SMS has no command of its own for an operation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 255)]
+    pub operation: Option<String>,
 }
 
 /// Body of `POST /v3/sources/{server_id}/command_result` (SMS, UpdateCommandResult).
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[schema(example = json!({
+    "command_name": "START",
+    "result": "success",
+    "result_detail": { "msg": "" }
+}))]
 pub struct CommandBody {
     /// Command that was run: START, STOP, DELETE, SYNC, UPLOAD_LOG or RSET_LOG_ACL.
     #[serde(skip_serializing_if = "Option::is_none")]

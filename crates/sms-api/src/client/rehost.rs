@@ -5,7 +5,7 @@ use std::io::{Read, Seek, Write};
 use super::call::Call;
 use super::{Client, ClientError};
 use crate::rehost::{
-    JoinRequest, JoinResponse, JoinTokenRequest, JoinTokenResponse, MigrationReport,
+    JoinRequest, JoinResponse, JoinRole, JoinTokenRequest, JoinTokenResponse, MigrationReport,
     SourceAssignment, TargetAssignments, TargetList, TargetRegistration, TargetTaskReport,
 };
 
@@ -133,6 +133,39 @@ impl Client {
         proof: &mut (impl Read + Seek),
     ) -> Result<(), ClientError> {
         self.upload(&of_rehost("PUT", &["tasks", task_id, "proof"]), proof)
+    }
+
+    /// `PUT /rehost/v1/tasks/{task_id}/log-archives/{role}`: sends the packed logs of this machine.
+    /// With an access key they are read twice, because their hash must be signed first.
+    ///
+    /// # Errors
+    /// [`ClientError`]; a failure to read `archive` while it is sent counts as
+    /// [`ClientError::Transport`].
+    pub fn upload_log_archive(
+        &self,
+        task_id: &str,
+        role: JoinRole,
+        archive: &mut (impl Read + Seek),
+    ) -> Result<(), ClientError> {
+        let role = match role {
+            JoinRole::Source => "source",
+            JoinRole::Target => "target",
+        };
+        let path = ["tasks", task_id, "log-archives", role];
+        self.upload(&of_rehost("PUT", &path), archive)
+    }
+
+    /// `GET /rehost/v1/log-archives/{share}`: writes the logs of a task to `output` as they come and
+    /// returns their length in bytes.
+    ///
+    /// # Errors
+    /// [`ClientError`]; a share that is not known or has expired is an answer with status 404.
+    pub fn get_log_archive(
+        &self,
+        share: &str,
+        output: &mut impl Write,
+    ) -> Result<u64, ClientError> {
+        self.download(&of_rehost("GET", &["log-archives", share]), output)
     }
 
     /// `GET /rehost/v1/tasks/{task_id}/proof`: writes the proof document to `output` as it comes and

@@ -8,7 +8,7 @@ use crate::bodies::{
     SetConsistencyResultRequestBody, ShowCertKeyResponse, ShowConfigSettingResponse,
     ShowConsistencyResultResponse, ShowPassphraseResponse, ShowTaskResponse,
     ShowsSpeedLimitsResponse, SpeedLimit, UpdateNetworkCheckInfoResponse, UpdateTaskResponse,
-    UpdateTaskSpeedReq, UpdateTaskStatusReq,
+    UpdateTaskSpeedReq, UpdateTaskStatusReq, UploadLogRequestBody,
 };
 
 /// A call about one task.
@@ -184,6 +184,18 @@ impl Client {
         body: &SetConsistencyResultRequestBody,
     ) -> Result<(), ClientError> {
         self.call_for_success(of_task("POST", task_id, "consistency-result").json(body))
+    }
+
+    /// `POST /v3/tasks/{task_id}/log`: has the logs of the task's machines collected.
+    ///
+    /// # Errors
+    /// [`ClientError`]
+    pub fn collect_log(
+        &self,
+        task_id: &str,
+        body: &UploadLogRequestBody,
+    ) -> Result<(), ClientError> {
+        self.call_for_success(of_task("POST", task_id, "log").json(body))
     }
 
     /// `POST /v3/{task_id}/update-network-check-info` (SMS's path has no `tasks`).

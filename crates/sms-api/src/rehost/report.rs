@@ -14,6 +14,9 @@ pub struct MigrationReport {
     pub sessions: u64,
     /// Sent but not yet acknowledged at most, in bytes: the bound of what a failure repeats.
     pub in_flight_window_bytes: u64,
+    /// Whether an operator had the consistency check skipped: then nothing is proved.
+    #[serde(default)]
+    pub consistency_check_skipped: bool,
 }
 
 /// Figures of one volume.

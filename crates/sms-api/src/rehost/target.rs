@@ -111,6 +111,10 @@ pub struct TargetAssignment {
     pub certificates: CertificateSet,
     /// The migration ended well: keep the volumes when the task goes away.
     pub committed: bool,
+    /// When the logs were asked for that the receiver shall send once, milliseconds since 1970;
+    /// absent if none are wanted now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub logs_requested_at: Option<i64>,
 }
 
 /// A volume to be received.
@@ -200,6 +204,9 @@ pub struct SourceAssignment {
     pub data_path: Option<DataPath>,
     /// Why the target is not ready; empty if it is, or if there is nothing to say.
     pub target_message: String,
+    /// Whether the link is to be measured before the copy begins.
+    #[serde(default)]
+    pub network_check: bool,
     /// Which disks go where.
     pub volumes: Vec<MappedVolume>,
 }
