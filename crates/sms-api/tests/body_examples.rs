@@ -1,5 +1,7 @@
 //! The examples of request bodies are what they are examples of.
 
+#![expect(clippy::unwrap_used, reason = "a helper of a test fails the test")]
+
 use rehost_sms_api::bodies::iam::AuthTokensRequest;
 use rehost_sms_api::bodies::{
     BatchGetConsistencyResultReq, CommandBody, ConfigurationRequestBody, CreateTemplateReq,

@@ -7,6 +7,15 @@ use super::{values, wire};
 
 /// Body of `POST /v3/tasks/{task_id}/consistency-result` (SMS, UpdateConsistencyResult).
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[schema(example = json!({
+    "consistency_result": [{
+        "dir_check": "/etc",
+        "num_total_files": 1800,
+        "num_different_files": 0,
+        "num_target_miss_files": 0,
+        "num_target_more_files": 0
+    }]
+}))]
 pub struct SetConsistencyResultRequestBody {
     /// One record per verified directory.
     #[serde(default, deserialize_with = "wire::null_as_default")]
@@ -69,6 +78,13 @@ pub struct ConsistencyResultRecord {
 
 /// Body of `POST /v3/tasks/consistency-results/export` (SMS, ExportConsistencyResults).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(example = json!({
+    "task_info": [{
+        "task_id": "0198f6a3-0b44-7e07-b1de-58c2f96a7d20",
+        "source_id": "0198f6a2-6c1e-7c3a-9d53-3f0a5e2b7c11",
+        "source_name": "web-1"
+    }]
+}))]
 pub struct BatchGetConsistencyResultReq {
     /// Tasks to export.
     #[serde(default, deserialize_with = "wire::null_as_default")]

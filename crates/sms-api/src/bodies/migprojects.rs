@@ -7,6 +7,20 @@ use super::{values, wire};
 
 /// Body of `POST /v3/migprojects` (SMS, CreateMigproject).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(example = json!({
+    "name": "spring-2026",
+    "description": "The web servers",
+    "isdefault": false,
+    "region": "cn-north-4",
+    "start_target_server": true,
+    "speed_limit": 0,
+    "use_public_ip": true,
+    "exist_server": true,
+    "type": "MIGRATE_BLOCK",
+    "enterprise_project": "default",
+    "syncing": false,
+    "start_network_check": false
+}))]
 pub struct PostMigProjectBody {
     /// Project name.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -68,6 +82,7 @@ pub struct CreateMigprojectResponse {
 /// Body of `PUT /v3/migprojects/{mig_project_id}` (SMS, UpdateMigproject). Members that are absent
 /// stay as they are.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(example = json!({ "description": "The web servers and their databases", "speed_limit": 500 }))]
 pub struct MigProject {
     /// Project name: Chinese characters, letters, digits, underscore, hyphen.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -26,6 +26,7 @@ mod task_settings;
 mod task_shown;
 mod task_target;
 mod tasks;
+mod template_parts;
 mod templates;
 mod values;
 mod versions;
@@ -84,10 +85,11 @@ pub use tasks::{
     CreateTaskResponse, DeleteTasksReq, PostTask, PutTaskReq, SourceServerByTask,
     UpdateTaskResponse,
 };
+pub use template_parts::{Nics, PublicIp, SgObject, TemplateDisk, VpcObject};
 pub use templates::{
-    CreateTemplateReq, CreateTemplateResponse, DeletetemplatesReq, ListTemplatesResponse, Nics,
-    PublicIp, SgObject, ShowTargetPasswordResponse, ShowTemplateResponse, TemplateDisk,
-    TemplateRequest, TemplateResponseBody, UpdateTemplateReq, VpcObject,
+    CreateTemplateReq, CreateTemplateResponse, DeletetemplatesReq, ListTemplatesResponse,
+    ShowTargetPasswordResponse, ShowTemplateResponse, TemplateRequest, TemplateResponseBody,
+    UpdateTemplateReq,
 };
 pub use versions::{Link, ListApiVersionResponse, Version};
 pub use wire::RecordId;

@@ -69,7 +69,7 @@ pub struct ListServersQuery {
 pub struct ListTasksQuery {
     /// State, upper case.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[param(value_type = Option<values::TaskStateFilter>, inline)]
+    #[param(value_type = Option<values::TaskState>, inline)]
     pub state: Option<String>,
     /// Name.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -10,6 +10,51 @@ use super::{values, wire};
 ///
 /// A missing member is kept apart from an empty one, because the feasibility check looks at that.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[schema(example = json!({
+    "ip": "192.168.0.10",
+    "name": "web-1",
+    "hostname": "web-1",
+    "os_type": "LINUX",
+    "os_version": "UBUNTU_24_4_64BIT",
+    "firmware": "UEFI",
+    "cpu_quantity": 4,
+    "memory": 8_589_934_592_u64,
+    "disks": [{
+        "name": "/dev/vda",
+        "partition_style": "GPT",
+        "device_use": "BOOT",
+        "size": 42_949_672_960_u64,
+        "used_size": 6_442_450_944_u64,
+        "physical_volumes": [{
+            "device_use": "OS",
+            "file_system": "ext4",
+            "index": 0,
+            "mount_point": "/",
+            "name": "/dev/vda1",
+            "size": 42_947_575_808_u64,
+            "used_size": 6_442_450_944_u64
+        }],
+        "os_disk": true
+    }],
+    "btrfs_list": [],
+    "networks": [{
+        "name": "eth0",
+        "ip": "192.168.0.10",
+        "netmask": "255.255.255.0",
+        "gateway": "192.168.0.1",
+        "mtu": 1500,
+        "mac": "fa:16:3e:00:00:01"
+    }],
+    "has_rsync": true,
+    "paravirtualization": true,
+    "raw_devices": "",
+    "boot_loader": "GRUB",
+    "volume_groups": [],
+    "agent_version": "25.2.0",
+    "start_type": "MANUAL",
+    "has_tc": true,
+    "platform": "vmware"
+}))]
 pub struct PostSourceServerBody {
     /// ID the server already has in the service.
     #[serde(

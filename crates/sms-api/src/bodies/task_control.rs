@@ -7,6 +7,7 @@ use super::{values, wire};
 
 /// Body of `POST /v3/tasks/{task_id}/action` (SMS, UpdateTaskStatus).
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[schema(example = json!({ "operation": "start" }))]
 pub struct UpdateTaskStatusReq {
     /// Action to perform on the task.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -35,6 +36,7 @@ pub struct UpdateTaskStatusReq {
 
 /// Body of `POST /v3/tasks/{task_id}/log` (SMS, CollectLog).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(example = json!({ "log_bucket": "migration-logs" }))]
 pub struct UploadLogRequestBody {
     /// Bucket to put the logs in.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -44,6 +46,15 @@ pub struct UploadLogRequestBody {
 
 /// Body of `PUT /v3/tasks/{task_id}/progress` (SMS, UpdateTaskSpeed).
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[schema(example = json!({
+    "subtask_name": "MIGRATE_LINUX_BLOCK",
+    "progress": 42,
+    "replicatesize": 2_705_829_396_u64,
+    "totalsize": 6_442_450_944_u64,
+    "process_trace": "full copy",
+    "migrate_speed": 812.5,
+    "remain_time": 37
+}))]
 pub struct UpdateTaskSpeedReq {
     /// Subtask the report is about.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -189,6 +200,17 @@ impl std::fmt::Debug for ShowPassphraseResponse {
 
 /// Body of `POST /v3/{task_id}/update-network-check-info` (SMS, UpdateNetworkCheckInfo).
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[schema(example = json!({
+    "domain_connectivity": true,
+    "destination_connectivity": true,
+    "network_delay": 20.4,
+    "network_jitter": 2.5,
+    "migration_speed": 180,
+    "loss_percentage": 0,
+    "cpu_usage": 12.5,
+    "mem_usage": 40,
+    "evaluation_result": "SUCCESS"
+}))]
 pub struct NetworkCheckInfoRequestBody {
     /// Whether the service domain names could be reached.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -238,7 +260,7 @@ pub struct NetworkCheckInfoRequestBody {
     )]
     #[schema(required, nullable = false, minimum = 0, maximum = 100)]
     pub mem_usage: Option<f64>,
-    /// Verdict of the network check.
+    /// Verdict of the network check, such as SUCCESS.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(required, nullable = false, min_length = 5, max_length = 9)]
     pub evaluation_result: Option<String>,

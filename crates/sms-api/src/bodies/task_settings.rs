@@ -7,6 +7,12 @@ use super::{values, wire};
 
 /// Body of `POST /v3/tasks/{task_id}/speed-limit` (SMS, UpdateSpeed). Replaces all windows.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[schema(example = json!({
+    "speed_limit": [
+        { "start": "08:00", "end": "18:00", "speed": 100, "over_speed_threshold": 20 },
+        { "start": "18:00", "end": "08:00", "speed": 0 }
+    ]
+}))]
 pub struct SpeedLimit {
     /// Rate limits by time window.
     #[serde(default, deserialize_with = "wire::null_as_default")]
@@ -50,6 +56,9 @@ pub struct ShowsSpeedLimitsResponse {
 /// Body of `POST /v3/tasks/{task_id}/configuration-setting` (SMS,
 /// UploadSpecialConfigurationSetting).
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[schema(example = json!({
+    "configurations": [{ "config_key": "LINUX_CPU_LIMIT", "config_value": "50" }]
+}))]
 pub struct ConfigurationRequestBody {
     /// List of settings.
     #[serde(default, deserialize_with = "wire::null_as_default")]

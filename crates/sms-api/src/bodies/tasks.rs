@@ -9,6 +9,35 @@ use super::{values, wire};
 
 /// Body of `POST /v3/tasks` (SMS, CreateTask).
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[schema(example = json!({
+    "name": "move-web-1",
+    "type": "MIGRATE_BLOCK",
+    "start_target_server": true,
+    "auto_start": false,
+    "os_type": "LINUX",
+    "source_server": { "id": "0198f6a2-6c1e-7c3a-9d53-3f0a5e2b7c11" },
+    "target_server": {
+        "btrfs_list": [],
+        "disks": [{
+            "device_use": "BOOT",
+            "name": "Disk 0",
+            "physical_volumes": [],
+            "size": 42_949_672_960_u64
+        }],
+        "name": "web-1",
+        "vm_id": "0198f6a2-7d02-7f11-8a2c-1b9d4c6e0f55",
+        "volume_groups": []
+    },
+    "region_name": "CN North-Beijing4",
+    "region_id": "cn-north-4",
+    "project_name": "cn-north-4",
+    "project_id": "0605767a5580d5762fc5c0118c0f2a3b",
+    "priority": 1,
+    "use_public_ip": true,
+    "syncing": true,
+    "exist_server": true,
+    "speed_limit": 200
+}))]
 pub struct PostTask {
     /// Task name: Chinese characters, letters, digits, underscore, hyphen.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -151,6 +180,7 @@ pub struct CreateTaskResponse {
 
 /// Body of `PUT /v3/tasks/{task_id}` (SMS, UpdateTask).
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[schema(example = json!({ "name": "move-web-1-again", "speed_limit": 100 }))]
 pub struct PutTaskReq {
     /// Task name.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -257,6 +287,7 @@ pub struct UpdateTaskResponse {
 
 /// Body of `POST /v3/tasks/delete` (SMS, DeleteTasks).
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[schema(example = json!({ "ids": ["0198f6a3-0b44-7e07-b1de-58c2f96a7d20"] }))]
 pub struct DeleteTasksReq {
     /// IDs to delete.
     #[serde(default, deserialize_with = "wire::texts")]

@@ -3,11 +3,28 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::values;
-use super::wire::{self, RecordId};
+use super::template_parts::{Nics, PublicIp, SgObject, TemplateDisk, VpcObject};
+use super::{values, wire};
 
 /// Body of `POST /v3/vm/templates` (SMS, CreateTemplate).
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[schema(example = json!({
+    "template": {
+        "name": "small",
+        "is_template": true,
+        "region": "cn-north-4",
+        "projectid": "0605767a5580d5762fc5c0118c0f2a3b",
+        "target_server_name": "web-1",
+        "availability_zone": "cn-north-4a",
+        "volumetype": "SSD",
+        "flavor": "s6.large.2",
+        "vpc": { "id": "autoCreate", "name": "autoCreate", "cidr": "192.168.0.0/16" },
+        "nics": [{ "id": "autoCreate", "name": "autoCreate", "cidr": "192.168.0.0/16" }],
+        "security_groups": [{ "id": "autoCreate", "name": "autoCreate" }],
+        "publicip": { "type": "5_bgp", "bandwidth_size": 5 },
+        "disk": [{ "index": 0, "name": "system", "disktype": "SSD", "size": 40 }]
+    }
+}))]
 pub struct CreateTemplateReq {
     /// The template.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -26,6 +43,7 @@ pub struct CreateTemplateResponse {
 
 /// Body of `PUT /v3/vm/templates/{id}` (SMS, UpdateTemplate).
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[schema(example = json!({ "template": { "name": "small", "flavor": "s6.xlarge.2" } }))]
 pub struct UpdateTemplateReq {
     /// What shall change; members that are absent stay as they are.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -34,6 +52,7 @@ pub struct UpdateTemplateReq {
 
 /// Body of `POST /v3/vm/templates/delete` (SMS, DeleteTemplates; spelled this way in SMS).
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[schema(example = json!({ "ids": ["0198f6a4-55e0-7a90-8b3d-c74d1e2f6a08"] }))]
 pub struct DeletetemplatesReq {
     /// IDs to delete.
     #[serde(default, deserialize_with = "wire::texts")]
@@ -245,115 +264,6 @@ impl std::fmt::Debug for TemplateResponseBody {
             .field("is_template", &self.is_template)
             .finish_non_exhaustive()
     }
-}
-
-/// The VPC of a template.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct VpcObject {
-    /// VPC ID, or autoCreate.
-    #[serde(
-        default,
-        deserialize_with = "wire::text",
-        skip_serializing_if = "Option::is_none"
-    )]
-    #[schema(value_type = Option<values::FilledId>, inline)]
-    pub id: Option<String>,
-    /// VPC name.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(min_length = 1, max_length = 255)]
-    pub name: Option<String>,
-    /// VPC range, 192.168.0.0/16 by default.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(min_length = 1, max_length = 255, default = "192.168.0.0/16")]
-    pub cidr: Option<String>,
-}
-
-/// A network card of a template.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct Nics {
-    /// Subnet ID, or autoCreate.
-    #[serde(
-        default,
-        deserialize_with = "wire::text",
-        skip_serializing_if = "Option::is_none"
-    )]
-    #[schema(value_type = values::Id, inline, required)]
-    pub id: Option<String>,
-    /// Subnet name.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(required, nullable = false, max_length = 255)]
-    pub name: Option<String>,
-    /// Subnet gateway and mask.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(required, nullable = false, max_length = 255)]
-    pub cidr: Option<String>,
-    /// Address for the server; assigned automatically when absent.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(max_length = 255)]
-    pub ip: Option<String>,
-}
-
-/// A security group of a template.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct SgObject {
-    /// Security group ID, or autoCreate.
-    #[serde(
-        default,
-        deserialize_with = "wire::text",
-        skip_serializing_if = "Option::is_none"
-    )]
-    #[schema(value_type = values::Id, inline, required)]
-    pub id: Option<String>,
-    /// Security group name.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(required, nullable = false, max_length = 255)]
-    pub name: Option<String>,
-}
-
-/// The EIP of a template.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct PublicIp {
-    /// EIP type, 5_bgp by default.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(required, nullable = false, max_length = 255, default = "5_bgp")]
-    pub r#type: Option<String>,
-    /// EIP bandwidth, Mbit/s.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(required, nullable = false, minimum = 1, maximum = 2000)]
-    pub bandwidth_size: Option<u32>,
-    /// How the EIP bandwidth is shared, in the words of the EIP service.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(max_length = 255)]
-    pub bandwidth_share_type: Option<String>,
-}
-
-/// A disk of a template.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct TemplateDisk {
-    /// Disk record ID.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(inline)]
-    pub id: Option<RecordId>,
-    /// Position of the disk, from 0.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(required, nullable = false)]
-    pub index: Option<u32>,
-    /// Disk name.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(required, nullable = false, max_length = 255)]
-    pub name: Option<String>,
-    /// EVS type of the disk, such as SAS, SSD or SATA.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(required, nullable = false, max_length = 255)]
-    pub disktype: Option<String>,
-    /// Size, GB (not bytes, unlike everywhere else).
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(required, nullable = false)]
-    pub size: Option<u64>,
-    /// Role of the disk, such as OS, BOOT or NORMAL.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(max_length = 255)]
-    pub device_use: Option<String>,
 }
 
 #[cfg(test)]

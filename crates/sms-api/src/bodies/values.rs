@@ -68,9 +68,6 @@ words! {
     MigrateType: "WINDOWS_MIGRATE_BLOCK" "LINUX_MIGRATE_FILE" "LINUX_MIGRATE_BLOCK";
     /// State of a task.
     TaskState: "READY" "RUNNING" "SYNCING" "MIGRATE_SUCCESS" "SYNC_SUCCESS" "MIGRATE_FAIL"
-        "SYNC_FAIL" "ABORTING" "ABORT" "SKIPPING" "DELETING" "RESETING";
-    /// State of a task in the filter of a list, which knows two more.
-    TaskStateFilter: "READY" "RUNNING" "SYNCING" "MIGRATE_SUCCESS" "SYNC_SUCCESS" "MIGRATE_FAIL"
         "SYNC_FAIL" "ABORTING" "ABORT" "SKIPPING" "DELETING" "RESETING" "SYNC_F_ROLLBACKING"
         "SYNC_F_ROLLBACK_SUCCESS";
     /// What can be done to a task.

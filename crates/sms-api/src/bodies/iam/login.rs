@@ -7,6 +7,17 @@ use crate::bodies::{values, wire};
 
 /// Body of `POST /v3/auth/tokens`.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
+#[schema(example = json!({
+    "auth": {
+        "identity": {
+            "methods": ["password"],
+            "password": {
+                "user": { "name": "ann", "domain": { "name": "acme" }, "password": "..." }
+            }
+        },
+        "scope": { "project": { "name": "cn-north-4" } }
+    }
+}))]
 pub struct AuthTokensRequest {
     /// Who asks, and for what.
     #[serde(default)]
