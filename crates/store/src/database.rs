@@ -1,97 +1,245 @@
-//! Opening the database: file, mode, connections, tables.
+//! Opening the database: file or server, connections, tables.
 
-use std::fmt::Write as _;
-use std::fs::OpenOptions;
-use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
-use std::path::Path;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use sqlx::AnyPool;
-use sqlx::any::AnyPoolOptions;
+use secrecy::ExposeSecret as _;
+use sqlx::any::{AnyArguments, AnyConnectOptions, AnyPoolOptions, AnyQueryResult};
+use sqlx::query::Query;
+use sqlx::{Any, AnyConnection, AnyPool, ConnectOptions as _};
+use tokio::task::JoinHandle;
 
-use crate::error::StoreError;
+use crate::error::{Act as _, StoreError};
+use crate::lock::FileLock;
+use crate::url::Database;
+use crate::visits::Visits;
+use crate::writer::{Work, Writer};
 
-/// SQLite serialises writers anyway; readers profit from a few connections.
-const MAX_CONNECTIONS: u32 = 8;
+/// Connections of a replica to PostgreSQL; a server permits 100 in all unless it is told otherwise.
+const MAX_POSTGRES_CONNECTIONS: u32 = 16;
+/// Connections that read from SQLite; beside them there is one that writes.
+const MAX_SQLITE_READERS: u32 = 8;
+/// How long to wait for a connection.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Run on every connection.
+/// Run on every connection to SQLite.
 ///
 /// `synchronous = FULL` rather than NORMAL: in WAL mode NORMAL may lose the last commits in a power
-/// cut. An answer of 200 is a promise to agents (a join token is used up, a cut-over is recorded),
-/// and the control plane commits a few times a second at most, so one `fsync` a commit costs nothing
-/// that matters.
-const SQLITE_CONNECTION: &str = "PRAGMA busy_timeout = 10000; \
-     PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;";
+/// cut, and an answer of 200 is a promise to agents (a join token is used up, a cut-over is
+/// recorded). Group commit makes one `fsync` serve many of them.
+const SQLITE_CONNECTION: &str = "PRAGMA busy_timeout = 10000; PRAGMA journal_mode = WAL; \
+     PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;";
+/// Run on connections that only read, so that no change can get past the writer.
+const SQLITE_READER: &str = "PRAGMA query_only = ON;";
+
+/// How a store works.
+#[derive(Clone, Copy, Debug)]
+pub struct StoreOptions {
+    /// How often heart-beats that were noted in memory are written.
+    pub flush_interval: Duration,
+    /// Whether a SQLite file is refused if another store has it open. Only tools that work beside a
+    /// running control plane (a backup) say no.
+    pub exclusive: bool,
+}
+
+impl Default for StoreOptions {
+    fn default() -> Self {
+        Self {
+            flush_interval: Duration::from_secs(1),
+            exclusive: true,
+        }
+    }
+}
 
 /// The database of a control plane. Clones share its connections.
 #[derive(Clone, Debug)]
 pub struct Store {
+    pub(crate) shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) database: Database,
+    /// Connections for reading; with PostgreSQL for writing, too.
     pub(crate) pool: AnyPool,
+    pub(crate) writer: Writer,
+    pub(crate) visits: Visits,
+    lock: Option<FileLock>,
+    flusher: std::sync::Mutex<Option<JoinHandle<()>>>,
 }
 
 impl Store {
-    /// Opens the SQLite database at `path`, makes it (mode 0600) if there is none, and brings its
-    /// tables up to date.
-    ///
-    /// The file holds access keys and the passphrases of task keys, hence its mode; SQLite gives
-    /// the files beside it (`-wal`, `-shm`) the same one.
+    /// Opens the database, makes it if it is a file that does not exist (mode 0600), and brings its
+    /// tables up to date. Any number of replicas may do that to one PostgreSQL at the same time.
     ///
     /// # Errors
-    /// [`StoreError::OpenFile`], [`StoreError::Connect`] or [`StoreError::Migrate`].
-    pub async fn open_sqlite(path: &Path) -> Result<Self, StoreError> {
-        create_private(path).map_err(|source| StoreError::OpenFile {
-            path: path.to_path_buf(),
-            source,
-        })?;
+    /// [`StoreError::OpenFile`], [`StoreError::InUse`], [`StoreError::Connect`] or
+    /// [`StoreError::Migrate`].
+    pub async fn open(database: &Database) -> Result<Self, StoreError> {
+        Self::open_with(database, StoreOptions::default()).await
+    }
+
+    /// As [`Store::open`], with other options.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    pub async fn open_with(database: &Database, options: StoreOptions) -> Result<Self, StoreError> {
         sqlx::any::install_default_drivers();
-        let pool = AnyPoolOptions::new()
-            .max_connections(MAX_CONNECTIONS)
-            .acquire_timeout(Duration::from_secs(30))
-            .after_connect(|connection, _| {
-                Box::pin(async move {
-                    sqlx::raw_sql(SQLITE_CONNECTION).execute(connection).await?;
-                    Ok(())
-                })
-            })
-            .connect(&sqlite_url(path))
-            .await
-            .map_err(|source| StoreError::Connect {
-                path: path.to_path_buf(),
-                source,
-            })?;
-        sqlx::migrate!("./migrations")
-            .run(&pool)
-            .await
-            .map_err(StoreError::Migrate)?;
-        Ok(Self { pool })
+        let (lock, pool, writer) = match database {
+            Database::Sqlite(path) => {
+                let lock = match options.exclusive {
+                    true => Some(FileLock::take(path)?),
+                    false => None,
+                };
+                crate::lock::create_private(path)?;
+                let mut connection = connect(database).await?;
+                execute(&mut connection, SQLITE_CONNECTION)
+                    .await
+                    .act("set a connection up")?;
+                migrate(&mut connection).await?;
+                let pool = pool(database, MAX_SQLITE_READERS).await?;
+                (lock, pool, Writer::start(connection))
+            }
+            Database::Postgres(_) => {
+                let mut connection = connect(database).await?;
+                migrate(&mut connection).await?;
+                let pool = pool(database, MAX_POSTGRES_CONNECTIONS).await?;
+                (None, pool.clone(), Writer::Pool(pool))
+            }
+        };
+        let shared = Arc::new(Shared {
+            database: database.clone(),
+            pool,
+            writer,
+            visits: Visits::default(),
+            lock,
+            flusher: std::sync::Mutex::new(None),
+        });
+        let flusher = tokio::spawn(flush_regularly(
+            Arc::downgrade(&shared),
+            options.flush_interval,
+        ));
+        if let Ok(mut place) = shared.flusher.lock() {
+            *place = Some(flusher);
+        }
+        Ok(Self { shared })
     }
 
-    /// Closes all connections once their statements are through.
+    /// Writes what is only in memory, waits for the changes under way, and closes all connections.
     pub async fn close(&self) {
-        self.pool.close().await;
-    }
-}
-
-fn create_private(path: &Path) -> std::io::Result<()> {
-    let file = OpenOptions::new()
-        .create(true)
-        .append(true)
-        .mode(0o600)
-        .open(path)?;
-    file.set_permissions(std::fs::Permissions::from_mode(0o600))
-}
-
-/// The URL of a file, with everything escaped that means something in a URL.
-fn sqlite_url(path: &Path) -> String {
-    let mut url = String::from("sqlite:");
-    for &byte in path.as_os_str().as_bytes() {
-        if byte.is_ascii_alphanumeric() || b"/-._~".contains(&byte) {
-            url.push(char::from(byte));
-        } else {
-            // Writing to a String cannot fail.
-            let _ = write!(url, "%{byte:02X}");
+        let flusher = self
+            .shared
+            .flusher
+            .lock()
+            .ok()
+            .and_then(|mut place| place.take());
+        if let Some(flusher) = flusher {
+            flusher.abort();
+        }
+        if let Err(error) = self.flush_visits().await {
+            tracing::warn!(?error, "the last heart-beats could not be written");
+        }
+        self.shared.writer.close().await;
+        self.shared.pool.close().await;
+        if let Some(lock) = &self.shared.lock {
+            lock.release();
         }
     }
-    url
+
+    /// Connections for reading.
+    pub(crate) fn pool(&self) -> &AnyPool {
+        &self.shared.pool
+    }
+
+    /// Runs one statement durably: how many rows it changed.
+    pub(crate) async fn run(
+        &self,
+        act: &'static str,
+        query: Query<'static, Any, AnyArguments>,
+    ) -> Result<u64, StoreError> {
+        self.shared.writer.run(act, query).await
+    }
+
+    /// Runs several statements durably: all of them or none.
+    pub(crate) async fn change<T, J>(&self, job: J) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        J: for<'c> FnOnce(&'c mut AnyConnection) -> Work<'c, T> + Send + 'static,
+    {
+        self.shared.writer.change(job).await
+    }
+}
+
+async fn connect(database: &Database) -> Result<AnyConnection, StoreError> {
+    driver_options(database)?
+        .connect()
+        .await
+        .map_err(|source| refused(database, source))
+}
+
+async fn pool(database: &Database, max_connections: u32) -> Result<AnyPool, StoreError> {
+    let reads_only = matches!(database, Database::Sqlite(_));
+    AnyPoolOptions::new()
+        .max_connections(max_connections)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        .after_connect(move |connection, _| {
+            Box::pin(async move {
+                if reads_only {
+                    execute(connection, SQLITE_CONNECTION).await?;
+                    execute(connection, SQLITE_READER).await?;
+                }
+                Ok(())
+            })
+        })
+        .connect_with(driver_options(database)?)
+        .await
+        .map_err(|source| refused(database, source))
+}
+
+fn driver_options(database: &Database) -> Result<AnyConnectOptions, StoreError> {
+    let url = database.driver_url();
+    url.expose_secret()
+        .parse()
+        .map_err(|source| refused(database, source))
+}
+
+fn refused(database: &Database, source: sqlx::Error) -> StoreError {
+    StoreError::Connect {
+        database: database.to_string(),
+        source,
+    }
+}
+
+async fn execute(
+    connection: &mut AnyConnection,
+    statements: &'static str,
+) -> Result<AnyQueryResult, sqlx::Error> {
+    sqlx::raw_sql(statements).execute(connection).await
+}
+
+/// With PostgreSQL under a lock of the database, so that of several replicas one does it.
+async fn migrate(connection: &mut AnyConnection) -> Result<(), StoreError> {
+    sqlx::migrate!("./migrations")
+        .run(connection)
+        .await
+        .map_err(StoreError::Migrate)
+}
+
+/// Writes heart-beats for as long as anybody has the store.
+async fn flush_regularly(shared: Weak<Shared>, interval: Duration) {
+    let mut failed = false;
+    loop {
+        tokio::time::sleep(interval).await;
+        let Some(shared) = shared.upgrade() else {
+            return;
+        };
+        let flushed = Store { shared }.flush_visits().await;
+        // Said once and not every second.
+        if let Err(error) = &flushed
+            && !failed
+        {
+            tracing::warn!(?error, "heart-beats could not be written; they are kept");
+        }
+        failed = flushed.is_err();
+    }
 }

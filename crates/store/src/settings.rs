@@ -17,12 +17,12 @@ impl Store {
             return Ok(value);
         }
         let value = make();
-        sqlx::query("INSERT INTO settings (name, value) VALUES ($1, $2) ON CONFLICT DO NOTHING")
-            .bind(name.to_owned())
-            .bind(value.clone())
-            .execute(&self.pool)
-            .await
-            .act("keep a setting")?;
+        let query = sqlx::query(
+            "INSERT INTO settings (name, value) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING",
+        )
+        .bind(name.to_owned())
+        .bind(value.clone());
+        self.run("keep a setting", query).await?;
         // Whoever was first, everybody uses what is stored.
         Ok(self.setting(name).await?.unwrap_or(value))
     }
@@ -30,7 +30,7 @@ impl Store {
     async fn setting(&self, name: &str) -> Result<Option<String>, StoreError> {
         sqlx::query_scalar("SELECT value FROM settings WHERE name = $1")
             .bind(name.to_owned())
-            .fetch_optional(&self.pool)
+            .fetch_optional(self.pool())
             .await
             .act("read a setting")
     }

@@ -1,16 +1,19 @@
-//! Source servers and their mailboxes.
+//! Source servers and their mailboxes: one at a time. Lists are in `source_lists`.
 
 use sqlx::AnyConnection;
 
-use crate::Page;
+use crate::counters::{Counted, Kind};
 use crate::database::Store;
 use crate::error::{Act as _, StoreError};
+use crate::sql::Sql;
 
 /// A source server as stored.
 #[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
 pub struct SourceRow {
     /// Its id.
     pub id: String,
+    /// Its tenant.
+    pub domain_id: String,
     /// Identity that registered it; absent if account credentials did.
     pub owner: Option<String>,
     /// Name shown to people.
@@ -38,7 +41,7 @@ pub struct SourceRow {
     /// `migration_cycle` changed at, milliseconds since 1970.
     pub stage_action_time: i64,
     /// The agent was last heard of, milliseconds since 1970. Written by [`Store::touch_source`]
-    /// alone.
+    /// alone, once the source is there.
     pub last_visit_time: i64,
     /// Pending command, if any.
     pub command_name: Option<String>,
@@ -50,83 +53,20 @@ pub struct SourceRow {
     pub generation: i64,
 }
 
-/// Which sources to list. Absent means any.
-#[derive(Clone, Debug, Default)]
-pub struct SourceFilter {
-    /// Exact state.
-    pub state: Option<String>,
-    /// Part of the name, without regard to case.
-    pub name: Option<String>,
-    /// Exact id.
-    pub id: Option<String>,
-    /// Exact IPv4 address.
-    pub ip: Option<String>,
-    /// Exact IPv6 address.
-    pub ipv6: Option<String>,
-    /// Exact migration project.
-    pub migproject: Option<String>,
-    /// Exact stage.
-    pub migration_cycle: Option<String>,
-    /// Exact enterprise project.
-    pub enterprise_project: Option<String>,
-    /// Heard of at this time or later, milliseconds since 1970.
-    pub seen_since: Option<i64>,
-    /// Last heard of before this time, milliseconds since 1970.
-    pub unseen_since: Option<i64>,
-    /// Whether its task has a consistency result.
-    pub has_consistency_result: Option<bool>,
-    /// Target of its task.
-    pub target_id: Option<String>,
-    /// Registered by this identity.
-    pub owner: Option<String>,
-}
-
 macro_rules! columns {
     () => {
-        "id, owner, name, ip, ipv6, state, migration_cycle, migproject, enterprise_project, \
-         inventory, checks, add_date, state_action_time, stage_action_time, last_visit_time, \
-         command_name, command_param, command_generation, generation"
+        "s.id, s.domain_id, s.owner, s.name, s.ip, s.ipv6, s.state, s.migration_cycle, \
+         s.migproject, s.enterprise_project, s.inventory, s.checks, s.add_date, \
+         s.state_action_time, s.stage_action_time, v.last_visit_time, s.command_name, \
+         s.command_param, s.command_generation, s.generation"
     };
 }
+pub(crate) use columns;
 
-macro_rules! filter {
+/// What rows are read from.
+macro_rules! tables {
     () => {
-        " FROM sources WHERE (CAST($1 AS TEXT) IS NULL OR state = $1) \
-         AND (CAST($2 AS TEXT) IS NULL OR LOWER(name) LIKE $2 ESCAPE '\\') \
-         AND (CAST($3 AS TEXT) IS NULL OR id = $3) \
-         AND (CAST($4 AS TEXT) IS NULL OR ip = $4) \
-         AND (CAST($5 AS TEXT) IS NULL OR ipv6 = $5) \
-         AND (CAST($6 AS TEXT) IS NULL OR migproject = $6) \
-         AND (CAST($7 AS TEXT) IS NULL OR migration_cycle = $7) \
-         AND (CAST($8 AS TEXT) IS NULL OR enterprise_project = $8) \
-         AND (CAST($9 AS BIGINT) IS NULL OR last_visit_time >= $9) \
-         AND (CAST($10 AS BIGINT) IS NULL OR last_visit_time < $10) \
-         AND (CAST($11 AS BIGINT) IS NULL OR $11 = (SELECT COUNT(*) FROM (SELECT 1 FROM tasks t \
-              JOIN consistency_results r ON r.task_id = t.id WHERE t.source_id = sources.id \
-              LIMIT 1) AS found)) \
-         AND (CAST($12 AS TEXT) IS NULL OR EXISTS (SELECT 1 FROM tasks t \
-              WHERE t.source_id = sources.id AND t.target_id = $12)) \
-         AND (CAST($13 AS TEXT) IS NULL OR owner = $13)"
-    };
-}
-
-/// Binds the thirteen parameters of [`filter!`], in its order.
-macro_rules! bind_filter {
-    ($query:expr, $filter:expr) => {
-        $query
-            .bind($filter.state.clone())
-            .bind($filter.name.as_deref().map(contains))
-            .bind($filter.id.clone())
-            .bind($filter.ip.clone())
-            .bind($filter.ipv6.clone())
-            .bind($filter.migproject.clone())
-            .bind($filter.migration_cycle.clone())
-            .bind($filter.enterprise_project.clone())
-            .bind($filter.seen_since)
-            .bind($filter.unseen_since)
-            .bind($filter.has_consistency_result.map(i64::from))
-            .bind($filter.target_id.clone())
-            .bind($filter.owner.clone())
+        " FROM sources s JOIN source_visits v ON v.source_id = s.id"
     };
 }
 
@@ -134,164 +74,184 @@ impl Store {
     /// Adds a source; [`SourceRow::generation`] becomes 1.
     ///
     /// # Errors
-    /// [`StoreError::Exists`] if the id is taken.
+    /// [`StoreError::Exists`] if the id or the owner is taken.
     pub async fn insert_source(&self, row: &SourceRow) -> Result<(), StoreError> {
-        sqlx::query(concat!(
-            "INSERT INTO sources (",
-            columns!(),
-            ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, \
-             $18, 1)"
-        ))
-        .bind(row.id.clone())
-        .bind(row.owner.clone())
-        .bind(row.name.clone())
-        .bind(row.ip.clone())
-        .bind(row.ipv6.clone())
-        .bind(row.state.clone())
-        .bind(row.migration_cycle.clone())
-        .bind(row.migproject.clone())
-        .bind(row.enterprise_project.clone())
-        .bind(row.inventory.clone())
-        .bind(row.checks.clone())
-        .bind(row.add_date)
-        .bind(row.state_action_time)
-        .bind(row.stage_action_time)
-        .bind(row.last_visit_time)
-        .bind(row.command_name.clone())
-        .bind(row.command_param.clone())
-        .bind(row.command_generation)
-        .execute(&self.pool)
+        let row = row.clone();
+        self.change(move |connection| {
+            Box::pin(async move {
+                let mut counted = Counted::default();
+                counted.add(&row.domain_id, Kind::Source, &row.state, 1);
+                insert(connection, row).await?;
+                counted.write(connection).await
+            })
+        })
         .await
-        .act("add a source")?;
-        Ok(())
     }
 
-    /// The source with this id.
+    /// The source with this id, of whatever domain.
     ///
     /// # Errors
     /// [`StoreError::Statement`].
     pub async fn source(&self, id: &str) -> Result<Option<SourceRow>, StoreError> {
-        sqlx::query_as(concat!(
+        let mut sql = Sql::new(concat!("SELECT ", columns!(), tables!(), " WHERE s.id = "));
+        sql.bind(id);
+        Ok(self.visited(sql.optional(self.pool(), "read a source").await?))
+    }
+
+    /// The source that an identity registered.
+    ///
+    /// # Errors
+    /// [`StoreError::Statement`].
+    pub async fn source_of_owner(&self, owner: &str) -> Result<Option<SourceRow>, StoreError> {
+        let mut sql = Sql::new(concat!(
             "SELECT ",
             columns!(),
-            " FROM sources WHERE id = $1"
-        ))
-        .bind(id.to_owned())
-        .fetch_optional(&self.pool)
-        .await
-        .act("read a source")
+            tables!(),
+            " WHERE s.owner = "
+        ));
+        sql.bind(owner);
+        Ok(self.visited(sql.optional(self.pool(), "read a source").await?))
     }
 
-    /// Sources that fit, oldest first, and how many fit in all.
+    /// The sources with these ids, in no particular order.
     ///
     /// # Errors
     /// [`StoreError::Statement`].
-    pub async fn sources(
-        &self,
-        filter: &SourceFilter,
-        page: Page,
-    ) -> Result<(Vec<SourceRow>, i64), StoreError> {
-        let count: i64 = bind_filter!(
-            sqlx::query_scalar(concat!("SELECT COUNT(*)", filter!())),
-            filter
-        )
-        .fetch_one(&self.pool)
-        .await
-        .act("count sources")?;
-        let rows = bind_filter!(
-            sqlx::query_as(concat!(
-                "SELECT ",
-                columns!(),
-                filter!(),
-                " ORDER BY add_date, id LIMIT $14 OFFSET $15"
-            )),
-            filter
-        )
-        .bind(page.limit)
-        .bind(page.offset)
-        .fetch_all(&self.pool)
-        .await
-        .act("list sources")?;
-        Ok((rows, count))
+    pub async fn sources_by_ids(&self, ids: &[String]) -> Result<Vec<SourceRow>, StoreError> {
+        let mut sql = Sql::new(concat!("SELECT ", columns!(), tables!(), " WHERE s.id IN "));
+        sql.bind_list(ids);
+        Ok(self.visited(sql.all(self.pool(), "read sources").await?))
     }
 
-    /// Remembers that the agent of a source was heard of. Outside the generation, so that a
-    /// heart-beat never makes anybody's decision void.
-    ///
-    /// # Errors
-    /// [`StoreError::Statement`].
-    pub async fn touch_source(&self, id: &str, now: i64) -> Result<(), StoreError> {
-        sqlx::query(
-            "UPDATE sources SET last_visit_time = $2 WHERE id = $1 AND last_visit_time < $2",
-        )
-        .bind(id.to_owned())
-        .bind(now)
-        .execute(&self.pool)
-        .await
-        .act("note a source's visit")?;
-        Ok(())
+    /// Rows with the visits that this replica noted and did not write yet.
+    pub(crate) fn visited<R>(&self, mut rows: R) -> R
+    where
+        for<'r> &'r mut R: IntoIterator<Item = &'r mut SourceRow>,
+    {
+        for row in &mut rows {
+            let visits = &self.shared.visits.sources;
+            visits.merge(&row.id, &mut row.last_visit_time);
+        }
+        rows
     }
+}
+
+async fn insert(connection: &mut AnyConnection, row: SourceRow) -> Result<(), StoreError> {
+    const ACT: &str = "add a source";
+    sqlx::query(
+        "INSERT INTO sources (id, domain_id, owner, name, name_folded, ip, ipv6, state, \
+         migration_cycle, migproject, enterprise_project, inventory, checks, add_date, \
+         state_action_time, stage_action_time, command_name, command_param, command_generation, \
+         generation) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, \
+         $16, $17, $18, $19, 1)",
+    )
+    .bind(row.id.clone())
+    .bind(row.domain_id.clone())
+    .bind(row.owner)
+    .bind(row.name.clone())
+    .bind(row.name.to_lowercase())
+    .bind(row.ip)
+    .bind(row.ipv6)
+    .bind(row.state)
+    .bind(row.migration_cycle)
+    .bind(row.migproject)
+    .bind(row.enterprise_project)
+    .bind(row.inventory)
+    .bind(row.checks)
+    .bind(row.add_date)
+    .bind(row.state_action_time)
+    .bind(row.stage_action_time)
+    .bind(row.command_name)
+    .bind(row.command_param)
+    .bind(row.command_generation)
+    .execute(&mut *connection)
+    .await
+    .act(ACT)?;
+    sqlx::query(
+        "INSERT INTO source_visits (source_id, domain_id, last_visit_time) VALUES ($1, $2, $3)",
+    )
+    .bind(row.id)
+    .bind(row.domain_id)
+    .bind(row.last_visit_time)
+    .execute(connection)
+    .await
+    .act(ACT)?;
+    Ok(())
 }
 
 /// Replaces a source that is still of the generation that `row` was read with.
 pub(crate) async fn update(
     connection: &mut AnyConnection,
-    row: &SourceRow,
+    row: SourceRow,
+    counted: &mut Counted,
 ) -> Result<bool, StoreError> {
+    const ACT: &str = "change a source";
+    let Some(before) = state(connection, &row, ACT).await? else {
+        return Ok(false);
+    };
+    counted.moved(&row.domain_id, Kind::Source, &before, &row.state);
     let done = sqlx::query(
-        "UPDATE sources SET owner = $3, name = $4, ip = $5, ipv6 = $6, state = $7, \
-         migration_cycle = $8, migproject = $9, enterprise_project = $10, inventory = $11, \
-         checks = $12, state_action_time = $13, stage_action_time = $14, command_name = $15, \
-         command_param = $16, command_generation = $17, generation = generation + 1 \
-         WHERE id = $1 AND generation = $2",
+        "UPDATE sources SET owner = $3, name = $4, name_folded = $5, ip = $6, ipv6 = $7, \
+         state = $8, migration_cycle = $9, migproject = $10, enterprise_project = $11, \
+         inventory = $12, checks = $13, state_action_time = $14, stage_action_time = $15, \
+         command_name = $16, command_param = $17, command_generation = $18, \
+         generation = generation + 1 WHERE id = $1 AND generation = $2",
     )
-    .bind(row.id.clone())
+    .bind(row.id)
     .bind(row.generation)
-    .bind(row.owner.clone())
+    .bind(row.owner)
     .bind(row.name.clone())
-    .bind(row.ip.clone())
-    .bind(row.ipv6.clone())
-    .bind(row.state.clone())
-    .bind(row.migration_cycle.clone())
-    .bind(row.migproject.clone())
-    .bind(row.enterprise_project.clone())
-    .bind(row.inventory.clone())
-    .bind(row.checks.clone())
+    .bind(row.name.to_lowercase())
+    .bind(row.ip)
+    .bind(row.ipv6)
+    .bind(row.state)
+    .bind(row.migration_cycle)
+    .bind(row.migproject)
+    .bind(row.enterprise_project)
+    .bind(row.inventory)
+    .bind(row.checks)
     .bind(row.state_action_time)
     .bind(row.stage_action_time)
-    .bind(row.command_name.clone())
-    .bind(row.command_param.clone())
+    .bind(row.command_name)
+    .bind(row.command_param)
     .bind(row.command_generation)
     .execute(connection)
     .await
-    .act("change a source")?;
+    .act(ACT)?;
     Ok(done.rows_affected() == 1)
 }
 
 /// Removes a source that is still of the generation that `row` was read with.
 pub(crate) async fn delete(
     connection: &mut AnyConnection,
-    row: &SourceRow,
+    row: SourceRow,
+    counted: &mut Counted,
 ) -> Result<bool, StoreError> {
+    const ACT: &str = "remove a source";
+    let Some(before) = state(connection, &row, ACT).await? else {
+        return Ok(false);
+    };
+    counted.add(&row.domain_id, Kind::Source, &before, -1);
     let done = sqlx::query("DELETE FROM sources WHERE id = $1 AND generation = $2")
-        .bind(row.id.clone())
+        .bind(row.id)
         .bind(row.generation)
         .execute(connection)
         .await
-        .act("remove a source")?;
+        .act(ACT)?;
     Ok(done.rows_affected() == 1)
 }
 
-/// LIKE pattern for "contains this text", without regard to case.
-pub(crate) fn contains(text: &str) -> String {
-    let mut pattern = String::with_capacity(text.len() + 2);
-    pattern.push('%');
-    for character in text.to_lowercase().chars() {
-        if matches!(character, '%' | '_' | '\\') {
-            pattern.push('\\');
-        }
-        pattern.push(character);
-    }
-    pattern.push('%');
-    pattern
+/// The stored state of a source that still is of the generation that `row` was read with. What is
+/// done next holds on to that generation, so the answer stays true until then.
+async fn state(
+    connection: &mut AnyConnection,
+    row: &SourceRow,
+    act: &'static str,
+) -> Result<Option<String>, StoreError> {
+    sqlx::query_scalar("SELECT state FROM sources WHERE id = $1 AND generation = $2")
+        .bind(row.id.clone())
+        .bind(row.generation)
+        .fetch_optional(connection)
+        .await
+        .act(act)
 }

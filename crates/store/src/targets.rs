@@ -4,12 +4,15 @@ use sqlx::AnyConnection;
 
 use crate::database::Store;
 use crate::error::{Act as _, StoreError};
+use crate::sql::Sql;
 
 /// A target server as stored.
 #[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
 pub struct TargetRow {
     /// Its id, which is the id of its identity.
     pub id: String,
+    /// Its tenant.
+    pub domain_id: String,
     /// Name shown to people.
     pub name: String,
     /// JSON: what it offers.
@@ -22,114 +25,139 @@ pub struct TargetRow {
     pub generation: i64,
 }
 
+macro_rules! select {
+    () => {
+        "SELECT t.id, t.domain_id, t.name, t.registration, t.create_date, v.last_visit_time, \
+         t.generation FROM targets t JOIN target_visits v ON v.target_id = t.id"
+    };
+}
+
 impl Store {
     /// Adds a target, or replaces what it offers.
     ///
     /// # Errors
-    /// [`StoreError::Statement`].
+    /// Those of the database.
     pub async fn put_target(
         &self,
+        domain_id: &str,
         id: &str,
         name: &str,
         registration: &str,
         now: i64,
     ) -> Result<(), StoreError> {
-        sqlx::query(
-            "INSERT INTO targets (id, name, registration, create_date, last_visit_time, generation) \
-             VALUES ($1, $2, $3, $4, $4, 1) ON CONFLICT (id) DO UPDATE SET name = excluded.name, \
-             registration = excluded.registration, last_visit_time = excluded.last_visit_time",
-        )
-        .bind(id.to_owned())
-        .bind(name.to_owned())
-        .bind(registration.to_owned())
-        .bind(now)
-        .execute(&self.pool)
+        const ACT: &str = "keep a target";
+        let (domain_id, id) = (domain_id.to_owned(), id.to_owned());
+        let (name, registration) = (name.to_owned(), registration.to_owned());
+        self.change(move |connection| {
+            Box::pin(async move {
+                sqlx::query(
+                    "INSERT INTO targets (id, domain_id, name, registration, create_date, \
+                     generation) VALUES ($1, $2, $3, $4, $5, 1) ON CONFLICT (id) DO UPDATE \
+                     SET name = excluded.name, registration = excluded.registration",
+                )
+                .bind(id.clone())
+                .bind(domain_id)
+                .bind(name)
+                .bind(registration)
+                .bind(now)
+                .execute(&mut *connection)
+                .await
+                .act(ACT)?;
+                sqlx::query(
+                    "INSERT INTO target_visits (target_id, last_visit_time) VALUES ($1, $2) \
+                     ON CONFLICT (target_id) DO UPDATE SET last_visit_time = \
+                     excluded.last_visit_time WHERE target_visits.last_visit_time < \
+                     excluded.last_visit_time",
+                )
+                .bind(id)
+                .bind(now)
+                .execute(connection)
+                .await
+                .act(ACT)?;
+                Ok(())
+            })
+        })
         .await
-        .act("keep a target")?;
-        Ok(())
     }
 
-    /// The target with this id.
+    /// The target with this id, of whatever domain.
     ///
     /// # Errors
     /// [`StoreError::Statement`].
     pub async fn target(&self, id: &str) -> Result<Option<TargetRow>, StoreError> {
-        sqlx::query_as(
-            "SELECT id, name, registration, create_date, last_visit_time, generation \
-             FROM targets WHERE id = $1",
-        )
-        .bind(id.to_owned())
-        .fetch_optional(&self.pool)
-        .await
-        .act("read a target")
+        let mut sql = Sql::new(concat!(select!(), " WHERE t.id = "));
+        sql.bind(id);
+        Ok(self.visited_targets(sql.optional(self.pool(), "read a target").await?))
     }
 
-    /// All targets, oldest first.
+    /// All targets of a domain, oldest first.
     ///
     /// # Errors
     /// [`StoreError::Statement`].
-    pub async fn targets(&self) -> Result<Vec<TargetRow>, StoreError> {
-        sqlx::query_as(
-            "SELECT id, name, registration, create_date, last_visit_time, generation \
-             FROM targets ORDER BY create_date, id",
-        )
-        .fetch_all(&self.pool)
-        .await
-        .act("list targets")
+    pub async fn targets(&self, domain_id: &str) -> Result<Vec<TargetRow>, StoreError> {
+        let mut sql = Sql::new(concat!(select!(), " WHERE t.domain_id = "));
+        sql.bind(domain_id).push(" ORDER BY t.create_date, t.id");
+        Ok(self.visited_targets(sql.all(self.pool(), "list targets").await?))
     }
 
-    /// Remembers that a target was heard of.
+    /// The targets with these ids, in no particular order.
     ///
     /// # Errors
     /// [`StoreError::Statement`].
-    pub async fn touch_target(&self, id: &str, now: i64) -> Result<(), StoreError> {
-        sqlx::query(
-            "UPDATE targets SET last_visit_time = $2 WHERE id = $1 AND last_visit_time < $2",
-        )
-        .bind(id.to_owned())
-        .bind(now)
-        .execute(&self.pool)
-        .await
-        .act("note a target's visit")?;
-        Ok(())
+    pub async fn targets_by_ids(&self, ids: &[String]) -> Result<Vec<TargetRow>, StoreError> {
+        let mut sql = Sql::new(concat!(select!(), " WHERE t.id IN "));
+        sql.bind_list(ids);
+        Ok(self.visited_targets(sql.all(self.pool(), "read targets").await?))
     }
 
     /// Removes a target and its identity, so that its certificate opens nothing any more. Says
-    /// whether there was one.
+    /// whether there was one in this domain.
     ///
     /// # Errors
     /// [`StoreError::Changed`] if tasks are bound to it.
-    pub async fn delete_target(&self, id: &str) -> Result<bool, StoreError> {
-        let mut transaction = self.pool.begin().await.act("begin a change")?;
-        let target = sqlx::query("DELETE FROM targets WHERE id = $1")
-            .bind(id.to_owned())
-            .execute(&mut *transaction)
-            .await
-            .act("remove a target")?;
-        let identity = sqlx::query("DELETE FROM identities WHERE id = $1 AND role = 'target'")
-            .bind(id.to_owned())
-            .execute(&mut *transaction)
-            .await
-            .act("remove a target's identity")?;
-        transaction.commit().await.act("commit a change")?;
-        Ok(target.rows_affected() + identity.rows_affected() > 0)
+    pub async fn delete_target(&self, domain_id: &str, id: &str) -> Result<bool, StoreError> {
+        let (domain_id, id) = (domain_id.to_owned(), id.to_owned());
+        self.change(move |connection| {
+            Box::pin(async move {
+                let target = sqlx::query("DELETE FROM targets WHERE id = $1 AND domain_id = $2")
+                    .bind(id.clone())
+                    .bind(domain_id.clone())
+                    .execute(&mut *connection)
+                    .await
+                    .act("remove a target")?;
+                let identity = sqlx::query(
+                    "DELETE FROM identities WHERE id = $1 AND domain_id = $2 AND role = 'target'",
+                )
+                .bind(id)
+                .bind(domain_id)
+                .execute(connection)
+                .await
+                .act("remove a target's identity")?;
+                Ok(target.rows_affected() + identity.rows_affected() > 0)
+            })
+        })
+        .await
+    }
+
+    fn visited_targets<R>(&self, mut rows: R) -> R
+    where
+        for<'r> &'r mut R: IntoIterator<Item = &'r mut TargetRow>,
+    {
+        for row in &mut rows {
+            let visits = &self.shared.visits.targets;
+            visits.merge(&row.id, &mut row.last_visit_time);
+        }
+        rows
     }
 }
 
 /// Marks the list of tasks of a target as changed, if it still is of the generation `seen`.
 pub(crate) async fn changed(
     connection: &mut AnyConnection,
-    id: &str,
+    id: String,
     seen: Option<i64>,
 ) -> Result<bool, StoreError> {
-    let done = sqlx::query(
-        "UPDATE targets SET generation = generation + 1 \
-         WHERE id = $1 AND (CAST($2 AS BIGINT) IS NULL OR generation = $2)",
-    )
-    .bind(id.to_owned())
-    .bind(seen)
-    .execute(connection)
-    .await
-    .act("tell a target of a change")?;
-    Ok(done.rows_affected() == 1)
+    let mut sql = Sql::new("UPDATE targets SET generation = generation + 1 WHERE id = ");
+    sql.bind(id).and("generation = ", seen);
+    Ok(sql.execute(connection, "tell a target of a change").await? == 1)
 }

@@ -2,6 +2,7 @@
 
 use crate::database::Store;
 use crate::error::{Act as _, StoreError};
+use crate::sql::Sql;
 
 /// An advanced option of a task.
 #[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
@@ -33,22 +34,28 @@ impl Store {
         task_id: &str,
         options: &[OptionRow],
     ) -> Result<(), StoreError> {
-        let mut transaction = self.pool.begin().await.act("begin a change")?;
-        for option in options {
-            sqlx::query(
-                "INSERT INTO task_options (task_id, config_key, config_value, config_status) \
-                 VALUES ($1, $2, $3, $4) ON CONFLICT (task_id, config_key) DO UPDATE \
-                 SET config_value = excluded.config_value, config_status = excluded.config_status",
-            )
-            .bind(task_id.to_owned())
-            .bind(option.config_key.clone())
-            .bind(option.config_value.clone())
-            .bind(option.config_status.clone())
-            .execute(&mut *transaction)
-            .await
-            .act("keep an option")?;
-        }
-        transaction.commit().await.act("commit a change")
+        let (task_id, options) = (task_id.to_owned(), options.to_vec());
+        self.change(move |connection| {
+            Box::pin(async move {
+                for option in options {
+                    sqlx::query(
+                        "INSERT INTO task_options (task_id, config_key, config_value, \
+                         config_status) VALUES ($1, $2, $3, $4) ON CONFLICT (task_id, config_key) \
+                         DO UPDATE SET config_value = excluded.config_value, \
+                         config_status = excluded.config_status",
+                    )
+                    .bind(task_id.clone())
+                    .bind(option.config_key)
+                    .bind(option.config_value)
+                    .bind(option.config_status)
+                    .execute(&mut *connection)
+                    .await
+                    .act("keep an option")?;
+                }
+                Ok(())
+            })
+        })
+        .await
     }
 
     /// Options of a task, by key; one of them if `key` is given.
@@ -60,16 +67,41 @@ impl Store {
         task_id: &str,
         key: Option<&str>,
     ) -> Result<Vec<OptionRow>, StoreError> {
-        sqlx::query_as(
-            "SELECT config_key, config_value, config_status FROM task_options \
-             WHERE task_id = $1 AND (CAST($2 AS TEXT) IS NULL OR config_key = $2) \
-             ORDER BY config_key",
-        )
-        .bind(task_id.to_owned())
-        .bind(key.map(str::to_owned))
-        .fetch_all(&self.pool)
-        .await
-        .act("list options")
+        let mut sql = Sql::new(
+            "SELECT config_key, config_value, config_status FROM task_options WHERE task_id = ",
+        );
+        sql.bind(task_id).and("config_key = ", key);
+        sql.push(" ORDER BY config_key");
+        sql.all(self.pool(), "list options").await
+    }
+
+    /// Options of several tasks, each with the id of its task, by key.
+    ///
+    /// # Errors
+    /// [`StoreError::Statement`].
+    pub async fn options_of_tasks(
+        &self,
+        task_ids: &[String],
+    ) -> Result<Vec<(String, OptionRow)>, StoreError> {
+        let mut sql = Sql::new(
+            "SELECT task_id, config_key, config_value, config_status FROM task_options \
+             WHERE task_id IN ",
+        );
+        sql.bind_list(task_ids)
+            .push(" ORDER BY task_id, config_key");
+        let rows: Vec<(String, String, String, String)> =
+            sql.all(self.pool(), "list the options of tasks").await?;
+        let rows = rows.into_iter();
+        Ok(rows
+            .map(|(task_id, config_key, config_value, config_status)| {
+                let option = OptionRow {
+                    config_key,
+                    config_value,
+                    config_status,
+                };
+                (task_id, option)
+            })
+            .collect())
     }
 
     /// Replaces the speed windows (JSON) of a task.
@@ -77,15 +109,13 @@ impl Store {
     /// # Errors
     /// [`StoreError::Changed`] if the task is gone.
     pub async fn put_speed_limits(&self, task_id: &str, windows: &str) -> Result<(), StoreError> {
-        sqlx::query(
+        let query = sqlx::query(
             "INSERT INTO speed_limits (task_id, windows) VALUES ($1, $2) \
              ON CONFLICT (task_id) DO UPDATE SET windows = excluded.windows",
         )
         .bind(task_id.to_owned())
-        .bind(windows.to_owned())
-        .execute(&self.pool)
-        .await
-        .act("keep speed windows")?;
+        .bind(windows.to_owned());
+        self.run("keep speed windows", query).await?;
         Ok(())
     }
 
@@ -96,7 +126,7 @@ impl Store {
     pub async fn speed_limits(&self, task_id: &str) -> Result<Option<String>, StoreError> {
         sqlx::query_scalar("SELECT windows FROM speed_limits WHERE task_id = $1")
             .bind(task_id.to_owned())
-            .fetch_optional(&self.pool)
+            .fetch_optional(self.pool())
             .await
             .act("read speed windows")
     }
@@ -110,17 +140,27 @@ impl Store {
         task_id: &str,
         row: &ConsistencyRow,
     ) -> Result<(), StoreError> {
-        sqlx::query(
-            "INSERT INTO consistency_results (task_id, finished_time, result) VALUES ($1, $2, $3) \
-             ON CONFLICT (task_id, finished_time) DO UPDATE SET result = excluded.result",
-        )
-        .bind(task_id.to_owned())
-        .bind(row.finished_time)
-        .bind(row.result.clone())
-        .execute(&self.pool)
+        let (task_id, row) = (task_id.to_owned(), row.clone());
+        self.change(move |connection| {
+            Box::pin(async move {
+                sqlx::query(
+                    "INSERT INTO consistency_results (task_id, finished_time, result) \
+                     VALUES ($1, $2, $3) \
+                     ON CONFLICT (task_id, finished_time) DO UPDATE SET result = excluded.result",
+                )
+                .bind(task_id.clone())
+                .bind(row.finished_time)
+                .bind(row.result)
+                .execute(&mut *connection)
+                .await
+                .act("keep a consistency result")?;
+                let mut sql = Sql::new("UPDATE tasks SET checked = 1 WHERE checked = 0 AND id = ");
+                sql.bind(task_id);
+                sql.execute(connection, "mark a task as checked").await?;
+                Ok(())
+            })
+        })
         .await
-        .act("keep a consistency result")?;
-        Ok(())
     }
 
     /// Results of the consistency checks of a task, newest first.
@@ -136,7 +176,7 @@ impl Store {
              ORDER BY finished_time DESC LIMIT 100",
         )
         .bind(task_id.to_owned())
-        .fetch_all(&self.pool)
+        .fetch_all(self.pool())
         .await
         .act("list consistency results")
     }
@@ -146,15 +186,13 @@ impl Store {
     /// # Errors
     /// [`StoreError::Changed`] if the task is gone.
     pub async fn put_report(&self, task_id: &str, report: &str) -> Result<(), StoreError> {
-        sqlx::query(
+        let query = sqlx::query(
             "INSERT INTO reports (task_id, report) VALUES ($1, $2) \
              ON CONFLICT (task_id) DO UPDATE SET report = excluded.report",
         )
         .bind(task_id.to_owned())
-        .bind(report.to_owned())
-        .execute(&self.pool)
-        .await
-        .act("keep a report")?;
+        .bind(report.to_owned());
+        self.run("keep a report", query).await?;
         Ok(())
     }
 
@@ -165,7 +203,7 @@ impl Store {
     pub async fn report(&self, task_id: &str) -> Result<Option<String>, StoreError> {
         sqlx::query_scalar("SELECT report FROM reports WHERE task_id = $1")
             .bind(task_id.to_owned())
-            .fetch_optional(&self.pool)
+            .fetch_optional(self.pool())
             .await
             .act("read a report")
     }

@@ -1,17 +1,20 @@
-//! Migration tasks. A source has one at most; the database holds that.
+//! Migration tasks, one at a time. A source has one at most; the database holds that. Lists are in
+//! `task_lists`.
 
 use sqlx::AnyConnection;
 
-use crate::Page;
+use crate::counters::{Counted, Kind};
 use crate::database::Store;
 use crate::error::{Act as _, StoreError};
-use crate::sources::contains;
+use crate::sql::Sql;
 
 /// A migration task as stored.
 #[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
 pub struct TaskRow {
     /// Its id.
     pub id: String,
+    /// Its tenant.
+    pub domain_id: String,
     /// Its source.
     pub source_id: String,
     /// Its target, if that is one of ours.
@@ -26,6 +29,9 @@ pub struct TaskRow {
     pub continuous: i64,
     /// 1 if the migration ended well at least once, so that the target keeps its volumes, else 0.
     pub launched: i64,
+    /// 1 if it has a consistency result, else 0. Written by
+    /// [`Store::insert_consistency_result`] alone.
+    pub checked: i64,
     /// JSON: the task as created, and as updated since.
     pub body: String,
     /// JSON: which disk goes where.
@@ -48,62 +54,28 @@ pub struct TaskRow {
     pub generation: i64,
 }
 
-/// Which tasks to list. Absent means any.
-#[derive(Clone, Debug, Default)]
-pub struct TaskFilter {
-    /// Exact state.
-    pub state: Option<String>,
-    /// Part of the name, without regard to case.
-    pub name: Option<String>,
-    /// Exact id.
-    pub id: Option<String>,
-    /// Exact source.
-    pub source_id: Option<String>,
-    /// Enterprise project of the source.
-    pub enterprise_project: Option<String>,
-}
-
 macro_rules! columns {
     () => {
-        "id, source_id, target_id, name, state, phase, continuous, launched, body, plan, subtasks, \
-         progress, error_json, target_report, create_date, start_date, finish_date, generation"
+        "t.id, t.domain_id, t.source_id, t.target_id, t.name, t.state, t.phase, t.continuous, \
+         t.launched, t.checked, t.body, t.plan, t.subtasks, t.progress, t.error_json, \
+         t.target_report, t.create_date, t.start_date, t.finish_date, t.generation"
     };
 }
-
-macro_rules! filter {
-    () => {
-        " FROM tasks WHERE (CAST($1 AS TEXT) IS NULL OR state = $1) \
-         AND (CAST($2 AS TEXT) IS NULL OR LOWER(name) LIKE $2 ESCAPE '\\') \
-         AND (CAST($3 AS TEXT) IS NULL OR id = $3) \
-         AND (CAST($4 AS TEXT) IS NULL OR source_id = $4) \
-         AND (CAST($5 AS TEXT) IS NULL OR EXISTS (SELECT 1 FROM sources s \
-              WHERE s.id = tasks.source_id AND s.enterprise_project = $5))"
-    };
-}
-
-/// Binds the five parameters of [`filter!`], in its order.
-macro_rules! bind_filter {
-    ($query:expr, $filter:expr) => {
-        $query
-            .bind($filter.state.clone())
-            .bind($filter.name.as_deref().map(contains))
-            .bind($filter.id.clone())
-            .bind($filter.source_id.clone())
-            .bind($filter.enterprise_project.clone())
-    };
-}
+pub(crate) use columns;
 
 impl Store {
-    /// The task with this id.
+    /// The task with this id, of whatever domain.
     ///
     /// # Errors
     /// [`StoreError::Statement`].
     pub async fn task(&self, id: &str) -> Result<Option<TaskRow>, StoreError> {
-        sqlx::query_as(concat!("SELECT ", columns!(), " FROM tasks WHERE id = $1"))
-            .bind(id.to_owned())
-            .fetch_optional(&self.pool)
-            .await
-            .act("read a task")
+        let mut sql = Sql::new(concat!(
+            "SELECT ",
+            columns!(),
+            " FROM tasks t WHERE t.id = "
+        ));
+        sql.bind(id);
+        sql.optional(self.pool(), "read a task").await
     }
 
     /// The task of a source.
@@ -111,64 +83,13 @@ impl Store {
     /// # Errors
     /// [`StoreError::Statement`].
     pub async fn task_of_source(&self, source_id: &str) -> Result<Option<TaskRow>, StoreError> {
-        sqlx::query_as(concat!(
+        let mut sql = Sql::new(concat!(
             "SELECT ",
             columns!(),
-            " FROM tasks WHERE source_id = $1"
-        ))
-        .bind(source_id.to_owned())
-        .fetch_optional(&self.pool)
-        .await
-        .act("read the task of a source")
-    }
-
-    /// All tasks bound to a target, oldest first.
-    ///
-    /// # Errors
-    /// [`StoreError::Statement`].
-    pub async fn tasks_of_target(&self, target_id: &str) -> Result<Vec<TaskRow>, StoreError> {
-        sqlx::query_as(concat!(
-            "SELECT ",
-            columns!(),
-            " FROM tasks WHERE target_id = $1 ORDER BY create_date, id"
-        ))
-        .bind(target_id.to_owned())
-        .fetch_all(&self.pool)
-        .await
-        .act("list the tasks of a target")
-    }
-
-    /// Tasks that fit, oldest first, and how many fit in all.
-    ///
-    /// # Errors
-    /// [`StoreError::Statement`].
-    pub async fn tasks(
-        &self,
-        filter: &TaskFilter,
-        page: Page,
-    ) -> Result<(Vec<TaskRow>, i64), StoreError> {
-        let count: i64 = bind_filter!(
-            sqlx::query_scalar(concat!("SELECT COUNT(*)", filter!())),
-            filter
-        )
-        .fetch_one(&self.pool)
-        .await
-        .act("count tasks")?;
-        let rows = bind_filter!(
-            sqlx::query_as(concat!(
-                "SELECT ",
-                columns!(),
-                filter!(),
-                " ORDER BY create_date, id LIMIT $6 OFFSET $7"
-            )),
-            filter
-        )
-        .bind(page.limit)
-        .bind(page.offset)
-        .fetch_all(&self.pool)
-        .await
-        .act("list tasks")?;
-        Ok((rows, count))
+            " FROM tasks t WHERE t.source_id = "
+        ));
+        sql.bind(source_id);
+        sql.optional(self.pool(), "read the task of a source").await
     }
 
     /// JSON of the certificates of a task's data path.
@@ -178,7 +99,7 @@ impl Store {
     pub async fn task_certificates(&self, task_id: &str) -> Result<Option<String>, StoreError> {
         sqlx::query_scalar("SELECT certificates FROM task_certificates WHERE task_id = $1")
             .bind(task_id.to_owned())
-            .fetch_optional(&self.pool)
+            .fetch_optional(self.pool())
             .await
             .act("read the certificates of a task")
     }
@@ -187,29 +108,33 @@ impl Store {
 /// Adds a task of generation 1, with its certificates.
 pub(crate) async fn insert(
     connection: &mut AnyConnection,
-    row: &TaskRow,
-    certificates: &str,
+    row: TaskRow,
+    certificates: String,
+    counted: &mut Counted,
 ) -> Result<(), StoreError> {
-    sqlx::query(concat!(
-        "INSERT INTO tasks (",
-        columns!(),
-        ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, \
-         1)"
-    ))
+    counted.add(&row.domain_id, Kind::Task, &row.state, 1);
+    sqlx::query(
+        "INSERT INTO tasks (id, domain_id, source_id, target_id, name, name_folded, state, phase, \
+         continuous, launched, checked, body, plan, subtasks, progress, error_json, \
+         target_report, create_date, start_date, finish_date, generation) VALUES ($1, $2, $3, $4, \
+         $5, $6, $7, $8, $9, $10, 0, $11, $12, $13, $14, $15, $16, $17, $18, $19, 1)",
+    )
     .bind(row.id.clone())
-    .bind(row.source_id.clone())
-    .bind(row.target_id.clone())
+    .bind(row.domain_id)
+    .bind(row.source_id)
+    .bind(row.target_id)
     .bind(row.name.clone())
-    .bind(row.state.clone())
-    .bind(row.phase.clone())
+    .bind(row.name.to_lowercase())
+    .bind(row.state)
+    .bind(row.phase)
     .bind(row.continuous)
     .bind(row.launched)
-    .bind(row.body.clone())
-    .bind(row.plan.clone())
-    .bind(row.subtasks.clone())
-    .bind(row.progress.clone())
-    .bind(row.error_json.clone())
-    .bind(row.target_report.clone())
+    .bind(row.body)
+    .bind(row.plan)
+    .bind(row.subtasks)
+    .bind(row.progress)
+    .bind(row.error_json)
+    .bind(row.target_report)
     .bind(row.create_date)
     .bind(row.start_date)
     .bind(row.finish_date)
@@ -217,8 +142,8 @@ pub(crate) async fn insert(
     .await
     .act("add a task")?;
     sqlx::query("INSERT INTO task_certificates (task_id, certificates) VALUES ($1, $2)")
-        .bind(row.id.clone())
-        .bind(certificates.to_owned())
+        .bind(row.id)
+        .bind(certificates)
         .execute(connection)
         .await
         .act("keep the certificates of a task")?;
@@ -228,46 +153,73 @@ pub(crate) async fn insert(
 /// Replaces a task that is still of the generation that `row` was read with.
 pub(crate) async fn update(
     connection: &mut AnyConnection,
-    row: &TaskRow,
+    row: TaskRow,
+    counted: &mut Counted,
 ) -> Result<bool, StoreError> {
+    const ACT: &str = "change a task";
+    let Some(before) = state(connection, &row, ACT).await? else {
+        return Ok(false);
+    };
+    counted.moved(&row.domain_id, Kind::Task, &before, &row.state);
     let done = sqlx::query(
-        "UPDATE tasks SET target_id = $3, name = $4, state = $5, phase = $6, continuous = $7, \
-         launched = $8, body = $9, plan = $10, subtasks = $11, progress = $12, error_json = $13, \
-         target_report = $14, start_date = $15, finish_date = $16, generation = generation + 1 \
-         WHERE id = $1 AND generation = $2",
+        "UPDATE tasks SET target_id = $3, name = $4, name_folded = $5, state = $6, phase = $7, \
+         continuous = $8, launched = $9, body = $10, plan = $11, subtasks = $12, progress = $13, \
+         error_json = $14, target_report = $15, start_date = $16, finish_date = $17, \
+         generation = generation + 1 WHERE id = $1 AND generation = $2",
     )
-    .bind(row.id.clone())
+    .bind(row.id)
     .bind(row.generation)
-    .bind(row.target_id.clone())
+    .bind(row.target_id)
     .bind(row.name.clone())
-    .bind(row.state.clone())
-    .bind(row.phase.clone())
+    .bind(row.name.to_lowercase())
+    .bind(row.state)
+    .bind(row.phase)
     .bind(row.continuous)
     .bind(row.launched)
-    .bind(row.body.clone())
-    .bind(row.plan.clone())
-    .bind(row.subtasks.clone())
-    .bind(row.progress.clone())
-    .bind(row.error_json.clone())
-    .bind(row.target_report.clone())
+    .bind(row.body)
+    .bind(row.plan)
+    .bind(row.subtasks)
+    .bind(row.progress)
+    .bind(row.error_json)
+    .bind(row.target_report)
     .bind(row.start_date)
     .bind(row.finish_date)
     .execute(connection)
     .await
-    .act("change a task")?;
+    .act(ACT)?;
     Ok(done.rows_affected() == 1)
 }
 
 /// Removes a task that is still of the generation that `row` was read with, and all that hangs on it.
 pub(crate) async fn delete(
     connection: &mut AnyConnection,
-    row: &TaskRow,
+    row: TaskRow,
+    counted: &mut Counted,
 ) -> Result<bool, StoreError> {
+    const ACT: &str = "remove a task";
+    let Some(before) = state(connection, &row, ACT).await? else {
+        return Ok(false);
+    };
+    counted.add(&row.domain_id, Kind::Task, &before, -1);
     let done = sqlx::query("DELETE FROM tasks WHERE id = $1 AND generation = $2")
-        .bind(row.id.clone())
+        .bind(row.id)
         .bind(row.generation)
         .execute(connection)
         .await
-        .act("remove a task")?;
+        .act(ACT)?;
     Ok(done.rows_affected() == 1)
+}
+
+/// The stored state of a task that still is of the generation that `row` was read with.
+async fn state(
+    connection: &mut AnyConnection,
+    row: &TaskRow,
+    act: &'static str,
+) -> Result<Option<String>, StoreError> {
+    sqlx::query_scalar("SELECT state FROM tasks WHERE id = $1 AND generation = $2")
+        .bind(row.id.clone())
+        .bind(row.generation)
+        .fetch_optional(connection)
+        .await
+        .act(act)
 }

@@ -1,7 +1,10 @@
 //! Several changes in one transaction, all or none of them.
 
+use sqlx::AnyConnection;
+
+use crate::counters::Counted;
 use crate::database::Store;
-use crate::error::{Act as _, StoreError};
+use crate::error::StoreError;
 use crate::sources::{self, SourceRow};
 use crate::targets;
 use crate::tasks::{self, TaskRow};
@@ -25,6 +28,71 @@ pub enum Write<'a> {
     TargetChanged(&'a str, Option<i64>),
 }
 
+/// A [`Write`] that can wait in the writer's queue.
+enum Change {
+    UpdateSource(SourceRow),
+    DeleteSource(SourceRow),
+    InsertTask(TaskRow, String),
+    UpdateTask(TaskRow),
+    DeleteTask(TaskRow),
+    TargetChanged(String, Option<i64>),
+}
+
+impl From<&Write<'_>> for Change {
+    fn from(write: &Write<'_>) -> Self {
+        match *write {
+            Write::UpdateSource(row) => Self::UpdateSource(row.clone()),
+            Write::DeleteSource(row) => Self::DeleteSource(row.clone()),
+            Write::InsertTask(row, certificates) => {
+                Self::InsertTask(row.clone(), certificates.to_owned())
+            }
+            Write::UpdateTask(row) => Self::UpdateTask(row.clone()),
+            Write::DeleteTask(row) => Self::DeleteTask(row.clone()),
+            Write::TargetChanged(id, seen) => Self::TargetChanged(id.to_owned(), seen),
+        }
+    }
+}
+
+impl Change {
+    async fn make(
+        self,
+        connection: &mut AnyConnection,
+        counted: &mut Counted,
+    ) -> Result<(), StoreError> {
+        let (done, act) = match self {
+            Self::UpdateSource(row) => (
+                sources::update(connection, row, counted).await?,
+                "change a source",
+            ),
+            Self::DeleteSource(row) => (
+                sources::delete(connection, row, counted).await?,
+                "remove a source",
+            ),
+            Self::InsertTask(row, certificates) => {
+                tasks::insert(connection, row, certificates, counted).await?;
+                return Ok(());
+            }
+            Self::UpdateTask(row) => (
+                tasks::update(connection, row, counted).await?,
+                "change a task",
+            ),
+            Self::DeleteTask(row) => (
+                tasks::delete(connection, row, counted).await?,
+                "remove a task",
+            ),
+            Self::TargetChanged(id, seen) => (
+                targets::changed(connection, id, seen).await?,
+                "tell a target of a change",
+            ),
+        };
+        if done {
+            Ok(())
+        } else {
+            Err(StoreError::Changed { act })
+        }
+    }
+}
+
 impl Store {
     /// Makes all the changes, or none.
     ///
@@ -32,32 +100,16 @@ impl Store {
     /// [`StoreError::Changed`] if one of the rows is not what it was, [`StoreError::Exists`] if a
     /// task to be added is not the only one of its source; nothing has changed then.
     pub async fn write(&self, changes: &[Write<'_>]) -> Result<(), StoreError> {
-        let mut transaction = self.pool.begin().await.act("begin a change")?;
-        for change in changes {
-            let connection = &mut *transaction;
-            let (done, act) = match *change {
-                Write::UpdateSource(row) => {
-                    (sources::update(connection, row).await?, "change a source")
+        let changes: Vec<_> = changes.iter().map(Change::from).collect();
+        self.change(move |connection| {
+            Box::pin(async move {
+                let mut counted = Counted::default();
+                for change in changes {
+                    change.make(connection, &mut counted).await?;
                 }
-                Write::DeleteSource(row) => {
-                    (sources::delete(connection, row).await?, "remove a source")
-                }
-                Write::InsertTask(row, certificates) => {
-                    tasks::insert(connection, row, certificates).await?;
-                    (true, "add a task")
-                }
-                Write::UpdateTask(row) => (tasks::update(connection, row).await?, "change a task"),
-                Write::DeleteTask(row) => (tasks::delete(connection, row).await?, "remove a task"),
-                Write::TargetChanged(id, seen) => (
-                    targets::changed(connection, id, seen).await?,
-                    "tell a target of a change",
-                ),
-            };
-            if !done {
-                transaction.rollback().await.act("take a change back")?;
-                return Err(StoreError::Changed { act });
-            }
-        }
-        transaction.commit().await.act("commit a change")
+                counted.write(connection).await
+            })
+        })
+        .await
     }
 }

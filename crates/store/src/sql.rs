@@ -1,0 +1,176 @@
+//! Statements put together from only the conditions that are asked for.
+//!
+//! A statement with `$1 IS NULL OR column = $1` for every possible filter reads the whole table,
+//! because one plan must do for all. Here the text has just what is wanted, so that an index fits.
+//! Text comes from this crate's own pieces alone; every value is a parameter.
+
+use std::fmt::Write as _;
+
+use sqlx::any::{AnyArguments, AnyRow};
+use sqlx::{AnyConnection, AnyPool, Arguments as _, AssertSqlSafe, FromRow};
+
+use crate::error::{Act as _, StoreError};
+
+/// A statement that grows.
+pub(crate) struct Sql {
+    text: String,
+    arguments: AnyArguments,
+    damage: Option<sqlx::error::BoxDynError>,
+}
+
+/// A value that a statement takes.
+pub(crate) trait Value: Send {
+    /// Adds it to the parameters.
+    fn add_to(self, arguments: &mut AnyArguments) -> Result<(), sqlx::error::BoxDynError>;
+}
+
+macro_rules! value {
+    ($($kind:ty),*) => {$(
+        impl Value for $kind {
+            fn add_to(self, arguments: &mut AnyArguments) -> Result<(), sqlx::error::BoxDynError> {
+                arguments.add(self)
+            }
+        }
+    )*};
+}
+value!(String, i64, Option<String>, Option<i64>, Vec<u8>);
+
+impl Value for &str {
+    fn add_to(self, arguments: &mut AnyArguments) -> Result<(), sqlx::error::BoxDynError> {
+        arguments.add(self.to_owned())
+    }
+}
+
+impl Value for &String {
+    fn add_to(self, arguments: &mut AnyArguments) -> Result<(), sqlx::error::BoxDynError> {
+        arguments.add(self.clone())
+    }
+}
+
+impl Sql {
+    /// A statement that begins so.
+    pub(crate) fn new(text: &'static str) -> Self {
+        Self {
+            text: text.to_owned(),
+            arguments: AnyArguments::default(),
+            damage: None,
+        }
+    }
+
+    /// Goes on with a text.
+    pub(crate) fn push(&mut self, text: &'static str) -> &mut Self {
+        self.text.push_str(text);
+        self
+    }
+
+    /// Goes on with a value.
+    pub(crate) fn bind(&mut self, value: impl Value) -> &mut Self {
+        if let Err(error) = value.add_to(&mut self.arguments) {
+            self.damage = Some(error);
+        }
+        // Writing to a String cannot fail.
+        let _ = write!(self.text, "${}", self.arguments.len());
+        self
+    }
+
+    /// Goes on with a list of values in parentheses, for `IN`. The length is rounded up by repeating
+    /// the last value, so that few texts of statements have to be prepared and remembered. Of no
+    /// values it makes a list that nothing is in.
+    pub(crate) fn bind_list(&mut self, values: &[String]) -> &mut Self {
+        let Some(last) = values.last() else {
+            return self.push("(NULL)");
+        };
+        self.push("(");
+        for number in 0..values.len().next_power_of_two() {
+            if number > 0 {
+                self.push(", ");
+            }
+            self.bind(values.get(number).unwrap_or(last));
+        }
+        self.push(")")
+    }
+
+    /// Adds ` AND column = value` if there is a value.
+    pub(crate) fn and(&mut self, condition: &'static str, value: Option<impl Value>) -> &mut Self {
+        if let Some(value) = value {
+            self.push(" AND ").push(condition).bind(value);
+        }
+        self
+    }
+
+    /// Runs it and answers all rows.
+    pub(crate) async fn all<T>(
+        self,
+        pool: &AnyPool,
+        act: &'static str,
+    ) -> Result<Vec<T>, StoreError>
+    where
+        T: for<'r> FromRow<'r, AnyRow> + Send + Unpin,
+    {
+        let (text, arguments) = self.finish(act)?;
+        sqlx::query_as_with(text, arguments)
+            .fetch_all(pool)
+            .await
+            .act(act)
+    }
+
+    /// Runs it and answers the row, if there is one.
+    pub(crate) async fn optional<T>(
+        self,
+        pool: &AnyPool,
+        act: &'static str,
+    ) -> Result<Option<T>, StoreError>
+    where
+        T: for<'r> FromRow<'r, AnyRow> + Send + Unpin,
+    {
+        let (text, arguments) = self.finish(act)?;
+        sqlx::query_as_with(text, arguments)
+            .fetch_optional(pool)
+            .await
+            .act(act)
+    }
+
+    /// Runs it and answers its one number.
+    pub(crate) async fn number(self, pool: &AnyPool, act: &'static str) -> Result<i64, StoreError> {
+        let (text, arguments) = self.finish(act)?;
+        sqlx::query_scalar_with(text, arguments)
+            .fetch_one(pool)
+            .await
+            .act(act)
+    }
+
+    /// Runs it in a transaction: how many rows it changed.
+    pub(crate) async fn execute(
+        self,
+        connection: &mut AnyConnection,
+        act: &'static str,
+    ) -> Result<u64, StoreError> {
+        let (text, arguments) = self.finish(act)?;
+        let done = sqlx::query_with(text, arguments).execute(connection).await;
+        Ok(done.act(act)?.rows_affected())
+    }
+
+    fn finish(
+        self,
+        act: &'static str,
+    ) -> Result<(AssertSqlSafe<String>, AnyArguments), StoreError> {
+        match self.damage {
+            Some(error) => Err(StoreError::of(act, sqlx::Error::Encode(error))),
+            None => Ok((AssertSqlSafe(self.text), self.arguments)),
+        }
+    }
+}
+
+/// LIKE pattern for "contains this text", for a column in lower case; the escape is a backslash.
+pub(crate) fn contains(text: &str) -> String {
+    let mut pattern = String::with_capacity(text.len() + 2);
+    pattern.push('%');
+    for character in text.to_lowercase().chars() {
+        if matches!(character, '%' | '_' | '\\') {
+            pattern.push('\\');
+        }
+        pattern.push(character);
+    }
+    pattern.push('%');
+    pattern
+}
