@@ -62,6 +62,11 @@ def with_keys(login):
 
 def with_token(login):
     """A client that sends a token, asked for with user name and password."""
+    return _build(login, BasicCredentials(ask_for_token(login), login.project_id))
+
+
+def ask_for_token(login):
+    """A token of the project, asked for with user name and password."""
     identity = {
         "methods": ["password"],
         "password": {
@@ -80,8 +85,7 @@ def with_token(login):
     )
     assert answer.status_code == 201, (answer.status_code, answer.text)
     assert answer.json()["token"]["project"]["name"] == login.project_name, answer.text
-    token = answer.headers["X-Subject-Token"]
-    return _build(login, BasicCredentials(token, login.project_id))
+    return answer.headers["X-Subject-Token"]
 
 
 def _build(login, credentials):

@@ -1,6 +1,9 @@
 //! Whole-system runs live in `tests/`, each named for the promise it holds. Here is what several of
 //! them need beside `testkit`: speaking to the ports of Rehost as somebody who does not play fair.
 
+pub mod golang;
+pub mod provider_types;
+
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::Path;
@@ -18,6 +21,26 @@ use serde_json::Value;
 const SILENCE: Duration = Duration::from_secs(30);
 /// Answers to bad requests are short; more than this is a finding.
 const MAX_ANSWER_BYTES: u64 = 1024 * 1024;
+
+/// Makes two tests of each flow, one with each database that a control plane can work with.
+#[macro_export]
+macro_rules! on_both_databases {
+    ($($name:ident)*) => {
+        mod sqlite {
+            $(#[test]
+            fn $name() -> anyhow::Result<()> {
+                super::$name(&mut rehost_testkit::Site::start_on(rehost_testkit::Database::Sqlite)?)
+            })*
+        }
+
+        mod postgresql {
+            $(#[test]
+            fn $name() -> anyhow::Result<()> {
+                super::$name(&mut rehost_testkit::Site::start_on(rehost_testkit::Database::Postgres)?)
+            })*
+        }
+    };
+}
 
 /// A TLS connection whose bytes the test writes itself.
 pub type RawTls = StreamOwned<ClientConnection, TcpStream>;

@@ -15,5 +15,5 @@ pub use disks::{LoopDevice, Mount, needs_root, overwrite, patterned_image, run_t
 pub use executable::rehost;
 pub use postgres::PostgresCluster;
 pub use role::{Role, free_port};
-pub use site::{Agent, Site};
+pub use site::{Agent, Database, Site};
 pub use wait::{LONG, SHORT, until};

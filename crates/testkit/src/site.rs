@@ -11,11 +11,21 @@ use rehost_sms_api::rehost::MigrationReport;
 use serde_json::Value;
 
 use crate::executable;
+use crate::postgres::PostgresCluster;
 use crate::role::{Role, free_port};
 use crate::wait::{LONG, SHORT, until};
 
 /// Name of the target of a site.
 const TARGET: &str = "hall-2";
+
+/// What a control plane keeps its state in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Database {
+    /// A file in its data directory.
+    Sqlite,
+    /// A server of its own.
+    Postgres,
+}
 
 /// A control plane with one receiver.
 #[derive(Debug)]
@@ -29,6 +39,9 @@ pub struct Site {
     data_port: u16,
     /// Block devices that the receiver offers.
     devices: Vec<PathBuf>,
+    database_url: Option<String>,
+    /// The database server, unless the control plane works with SQLite.
+    pub postgres: Option<PostgresCluster>,
     directory: tempfile::TempDir,
 }
 
@@ -65,12 +78,29 @@ impl Site {
     /// # Errors
     /// If one of them does not come up.
     pub fn start() -> Result<Self> {
+        Self::start_on(Database::Sqlite)
+    }
+
+    /// As [`Site::start`], with this database.
+    ///
+    /// # Errors
+    /// If one of them does not come up.
+    pub fn start_on(database: Database) -> Result<Self> {
         let directory = tempfile::Builder::new().prefix("rehost-e2e-").tempdir()?;
         for folder in ["logs", "images", "disks"] {
             std::fs::create_dir(directory.path().join(folder))?;
         }
         let (api_port, data_port) = (free_port()?, free_port()?);
-        let control_plane = start_control_plane(directory.path(), api_port)?;
+        let postgres = match database {
+            Database::Sqlite => None,
+            Database::Postgres => Some(PostgresCluster::start()?),
+        };
+        let database_url = postgres
+            .as_ref()
+            .map(PostgresCluster::database)
+            .transpose()?;
+        let control_plane =
+            start_control_plane(directory.path(), api_port, database_url.as_deref())?;
         until("the control plane answers", SHORT, || {
             let login = directory.path().join("control-plane/first-login.json");
             let args = ["targets", "list", "--json"];
@@ -88,6 +118,8 @@ impl Site {
             api_port,
             data_port,
             devices: Vec::new(),
+            database_url,
+            postgres,
             directory,
         };
         site.wait_for_target()?;
@@ -147,7 +179,8 @@ impl Site {
     /// # Errors
     /// If it cannot be started.
     pub fn restart_control_plane(&mut self) -> Result<()> {
-        self.control_plane = start_control_plane(self.directory.path(), self.api_port)?;
+        let (directory, database) = (self.directory.path(), self.database_url.as_deref());
+        self.control_plane = start_control_plane(directory, self.api_port, database)?;
         Ok(())
     }
 
@@ -419,13 +452,16 @@ fn make_token(directory: &Path, role: &str) -> Result<PathBuf> {
     Ok(path)
 }
 
-fn start_control_plane(directory: &Path, port: u16) -> Result<Role> {
+fn start_control_plane(directory: &Path, port: u16, database: Option<&str>) -> Result<Role> {
     let data = directory.join("control-plane");
     let listen = format!("127.0.0.1:{port}");
     let mut arguments: Vec<&OsStr> = ["serve", "--log", "debug", "--data-dir"]
         .map(OsStr::new)
         .into();
     arguments.extend([data.as_os_str(), "--listen".as_ref(), listen.as_ref()]);
+    if let Some(database) = database {
+        arguments.extend(["--database", database].map(OsStr::new));
+    }
     Role::start(
         "control plane",
         &directory.join("logs/serve.log"),

@@ -1,0 +1,1 @@
+"""Every operation of the SDK, by subject. See ../every_operation.py."""
