@@ -46,7 +46,7 @@ pub struct PutDisk {
     pub need_migration: Option<bool>,
     /// Disk ID as reported by ShowServer.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(inline)]
+    #[schema(value_type = Option<values::Id>, inline)]
     pub id: Option<RecordId>,
     /// Requested new size; 0 leaves the size alone.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -63,7 +63,7 @@ pub struct PutDisk {
 pub struct PutVolume {
     /// Partition record ID.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(inline)]
+    #[schema(value_type = Option<values::Id>, inline)]
     pub id: Option<RecordId>,
     /// Whether this item is to be migrated.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -84,7 +84,7 @@ pub struct PutVolumeGroups {
     pub logical_volumes: Vec<PutLogicalVolume>,
     /// Volume group ID.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(inline)]
+    #[schema(value_type = Option<values::Id>, inline)]
     pub id: Option<RecordId>,
     /// Whether this item is to be migrated.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -101,7 +101,7 @@ pub struct PutVolumeGroups {
 pub struct PutLogicalVolume {
     /// Logical volume ID.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(inline)]
+    #[schema(value_type = Option<values::Id>, inline)]
     pub id: Option<RecordId>,
     /// Whether this item is to be migrated.
     #[serde(skip_serializing_if = "Option::is_none")]

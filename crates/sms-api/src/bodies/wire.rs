@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use utoipa::openapi::RefOr;
-use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, Schema, SchemaFormat, SchemaType, Type};
+use utoipa::openapi::schema::{ObjectBuilder, Schema, SchemaType, Type};
 use utoipa::{PartialSchema, ToSchema};
 
 /// Id of a record inside a source server or task: a disk, a partition, a volume group.
@@ -50,8 +50,6 @@ impl PartialSchema for RecordId {
     fn schema() -> RefOr<Schema> {
         ObjectBuilder::new()
             .schema_type(SchemaType::from_iter([Type::Integer, Type::String]))
-            .format(Some(SchemaFormat::KnownFormat(KnownFormat::Int64)))
-            .max_length(Some(255))
             .into()
     }
 }
