@@ -17,9 +17,10 @@ use utoipa::openapi::{
 };
 use utoipa::openapi::{extensions::Extensions, request_body::RequestBodyBuilder};
 
+use super::flat::flat;
 use super::forms::{Answer, Body, Form};
 use super::responses::{REFUSALS, responses};
-use super::{Access, Method, Operation, operations, parameters};
+use super::{Access, Method, Operation, Tag, operations, parameters};
 
 const TOKEN: &str = "XAuthToken";
 const SIGNATURE: &str = "AkSkSignature";
@@ -121,7 +122,8 @@ fn parameters_of(operation: &Operation) -> Vec<Parameter> {
     for more in operation.parameters {
         parameters.extend(more());
     }
-    if operation.access != Access::Everyone && operation.path.starts_with("/v3/") {
+    let versions = operation.tag == Tag::API_VERSION;
+    if versions || operation.access != Access::Everyone && operation.path.starts_with("/v3/") {
         parameters.extend(parameters::scope_headers());
     }
     parameters
@@ -158,7 +160,7 @@ fn components() -> Components {
         let mut parts = vec![((form.name)().into_owned(), (form.schema)())];
         (form.parts)(&mut parts);
         for (name, schema) in parts {
-            schemas.entry(name).or_insert(schema);
+            schemas.entry(name).or_insert_with(|| flat(schema));
         }
     };
     for operation in operations() {

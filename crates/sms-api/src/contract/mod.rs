@@ -6,6 +6,7 @@
 
 mod access;
 mod document;
+mod flat;
 mod forms;
 mod operations;
 mod parameters;
