@@ -7,13 +7,25 @@
 //! - [`changestate`]: what an agent may say about its source server;
 //! - [`task`]: the life of a task, driven by operators and agents;
 //! - [`subtask`]: the steps of a task that people watch;
-//! - [`disk_mapping`]: which source disk goes to which target volume.
+//! - [`inventory`]: what a source server consists of;
+//! - [`feasibility`]: what stands against its migration;
+//! - [`preconditions`]: what must be so before a task is made;
+//! - [`target_proposal`]: the target that is recommended for it;
+//! - [`resize`]: which sizes and choices of disks are possible;
+//! - [`disk_mapping`]: which source disk goes to which target volume;
+//! - [`speed`]: speed limits over the day.
 //!
 //! Refusals carry the SMS error code they are answered with, as text such as `SMS.7713`.
 //! The folder `tables` holds the rules as tables; tests keep them true.
 
 pub mod changestate;
 pub mod disk_mapping;
+pub mod feasibility;
+pub mod inventory;
+pub mod preconditions;
+pub mod resize;
 pub mod source;
+pub mod speed;
 pub mod subtask;
+pub mod target_proposal;
 pub mod task;

@@ -51,6 +51,102 @@ subtasks! {
     CheckConsistency "CHECK_CONSISTENCY" "Consistency check: both ends compared.";
 }
 
+/// How a source server is copied, with its operating system.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Method {
+    /// Linux, `MIGRATE_FILE`.
+    LinuxFile,
+    /// Linux, `MIGRATE_BLOCK`.
+    LinuxBlock,
+    /// Windows, `MIGRATE_BLOCK`.
+    WindowsBlock,
+}
+
+/// The user's action that subtasks belong to (SMS, `user_op`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum UserOp {
+    /// The first start: up to the end of the full copy.
+    Replicate,
+    /// Sync rounds.
+    Resync0,
+    /// The first cut-over.
+    Cutover0,
+    /// A later cut-over.
+    Cutover1,
+    /// A clone of the target.
+    Clone,
+    /// A migration drill.
+    Drill,
+    /// A measurement of the network.
+    Network,
+}
+
+impl UserOp {
+    /// All of them.
+    pub const ALL: [Self; 7] = [
+        Self::Replicate,
+        Self::Resync0,
+        Self::Cutover0,
+        Self::Cutover1,
+        Self::Clone,
+        Self::Drill,
+        Self::Network,
+    ];
+
+    /// The word on the wire.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Replicate => "REPLICATE",
+            Self::Resync0 => "RESYNC0",
+            Self::Cutover0 => "CUTOVER0",
+            Self::Cutover1 => "CUTOVER1",
+            Self::Clone => "CLONE",
+            Self::Drill => "DRILL",
+            Self::Network => "NETWORK",
+        }
+    }
+
+    /// The subtasks of SMS's own agent for this action, in its order; the first only if the target
+    /// server is made, too. Drills and measurements have subtasks that SMS does not name, so the
+    /// list is empty.
+    #[must_use]
+    pub fn subtasks(self, method: Method, makes_target: bool) -> Vec<SubtaskName> {
+        use SubtaskName as N;
+        let (format, copy, sync, configure) = match method {
+            Method::LinuxFile => (
+                N::FormatDiskLinuxFile,
+                N::MigrateLinuxFile,
+                N::SyncLinuxFile,
+                N::ConfigureLinuxFile,
+            ),
+            Method::LinuxBlock => (
+                N::FormatDiskLinuxBlock,
+                N::MigrateLinuxBlock,
+                N::SyncLinuxBlock,
+                N::ConfigureLinuxBlock,
+            ),
+            Method::WindowsBlock => (
+                N::FormatDiskWindows,
+                N::MigrateWindowsBlock,
+                N::SyncWindowsBlock,
+                N::ConfigureWindows,
+            ),
+        };
+        match self {
+            Self::Replicate => {
+                let made = makes_target.then_some(N::CreateCloudServer);
+                let always = [N::SslConfig, N::AttachAgentImage, format, copy];
+                made.into_iter().chain(always).collect()
+            }
+            Self::Resync0 => vec![N::SslConfig, N::AttachAgentImage, sync],
+            Self::Cutover0 | Self::Cutover1 => vec![configure, N::DettachAgentImage],
+            Self::Clone => vec![N::CloneVm],
+            Self::Drill | Self::Network => Vec::new(),
+        }
+    }
+}
+
 impl SubtaskName {
     /// The subtasks of a block migration into images or existing devices, in order. Sync rounds
     /// belong to it only with continuous synchronisation (`syncing`).
@@ -78,22 +174,30 @@ impl SubtaskName {
     /// its progress is seen anew.
     #[must_use]
     pub fn begins_anew_on_restart(self) -> bool {
-        matches!(self.user_op(), "RESYNC0" | "CUTOVER0")
+        matches!(self.user_op(false), UserOp::Resync0 | UserOp::Cutover0)
     }
 
-    /// The user's action that a subtask belongs to, as SMS shows it in `user_op`.
+    /// The user's action that a subtask belongs to, in a task whose target has been `launched` or
+    /// has not.
     #[must_use]
-    pub fn user_op(self) -> &'static str {
+    pub fn user_op(self, launched: bool) -> UserOp {
         match self {
-            Self::SyncLinuxFile | Self::SyncLinuxBlock | Self::SyncWindowsBlock => "RESYNC0",
+            Self::SyncLinuxFile | Self::SyncLinuxBlock | Self::SyncWindowsBlock => UserOp::Resync0,
             Self::ConfigureLinux
             | Self::ConfigureLinuxFile
             | Self::ConfigureLinuxBlock
             | Self::ConfigureWindows
             | Self::DettachAgentImage
-            | Self::CheckConsistency => "CUTOVER0",
-            Self::CloneVm => "CLONE",
-            _ => "REPLICATE",
+            | Self::CheckConsistency => {
+                if launched {
+                    UserOp::Cutover1
+                } else {
+                    UserOp::Cutover0
+                }
+            }
+            Self::CloneVm => UserOp::Clone,
+            Self::SslConfig | Self::AttachAgentImage if launched => UserOp::Resync0,
+            _ => UserOp::Replicate,
         }
     }
 }
@@ -267,6 +371,43 @@ mod tests {
             subtask_info(MigrateLinuxBlock, 30),
             "MIGRATE_LINUX_BLOCK-30"
         );
+    }
+
+    #[test]
+    fn the_steps_of_sms_are_those_of_its_reference() {
+        let words = |op: UserOp, method, makes_target| -> Vec<&str> {
+            let names = op.subtasks(method, makes_target);
+            names.into_iter().map(SubtaskName::as_str).collect()
+        };
+        assert_eq!(
+            words(UserOp::Replicate, Method::LinuxFile, true),
+            [
+                "CREATE_CLOUD_SERVER",
+                "SSL_CONFIG",
+                "ATTACH_AGENT_IMAGE",
+                "FORMAT_DISK_LINUX_FILE",
+                "MIGRATE_LINUX_FILE"
+            ]
+        );
+        assert_eq!(
+            words(UserOp::Resync0, Method::LinuxBlock, false),
+            ["SSL_CONFIG", "ATTACH_AGENT_IMAGE", "SYNC_LINUX_BLOCK"]
+        );
+        assert_eq!(
+            words(UserOp::Cutover1, Method::WindowsBlock, true),
+            ["CONFIGURE_WINDOWS", "DETTACH_AGENT_IMAGE"]
+        );
+        assert_eq!(words(UserOp::Clone, Method::LinuxFile, false), ["CLONE_VM"]);
+        let methods = [Method::LinuxFile, Method::LinuxBlock, Method::WindowsBlock];
+        for (op, method) in UserOp::ALL
+            .into_iter()
+            .flat_map(|op| methods.map(|method| (op, method)))
+        {
+            let later = matches!(op, UserOp::Resync0 | UserOp::Cutover1);
+            for name in op.subtasks(method, true) {
+                assert_eq!(name.user_op(later), op, "{name}");
+            }
+        }
     }
 
     #[test]

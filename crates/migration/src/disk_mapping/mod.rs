@@ -10,7 +10,10 @@
 //!    qcow2 image, the path of an offered device is that device, everything else is a raw image.
 //!
 //! A volume always gets the size of its source disk. A target disk may be asked for larger, which
-//! leaves space behind it on a device, but not smaller.
+//! leaves space behind it on a device, but not smaller, except for what rounding takes away.
+//!
+//! Who names source disks chooses among them. Who names the disks of a target instead, to be filled
+//! by position, must name enough of them: no disk is left behind unsaid.
 
 mod types;
 
@@ -20,6 +23,8 @@ pub use types::{
 };
 
 use std::collections::HashSet;
+
+use crate::inventory::is_same_size;
 
 /// Maps disks to volumes, in the order in which the task names them, or else in that of the source.
 ///
@@ -34,9 +39,20 @@ pub fn plan_volumes(
     if requested.is_empty() {
         pairs.extend(source.iter().map(|disk| (disk, VolumeFormat::Raw)));
     }
+    if requested.len() < source.len()
+        && let Some(wanted) = requested
+            .iter()
+            .find(|wanted| is_by_position(source, target, wanted))
+    {
+        return Err(MappingError::TooFewTargets {
+            name: wanted.name.clone(),
+            needed: source.len(),
+        });
+    }
     for (position, wanted) in requested.iter().enumerate() {
         let disk = source_of(source, target, wanted, position)?;
-        if (1..disk.size_bytes).contains(&wanted.size_bytes) {
+        let smaller = (1..disk.size_bytes).contains(&wanted.size_bytes);
+        if smaller && !is_same_size(disk.size_bytes, wanted.size_bytes) {
             return Err(too_small(disk, wanted.size_bytes));
         }
         pairs.push((disk, format_of(target, wanted, disk)?));
@@ -94,6 +110,17 @@ fn source_of<'a>(
     found.ok_or_else(|| MappingError::UnknownDisk(wanted.name.clone()))
 }
 
+/// Whether only the position says which source disk is meant.
+fn is_by_position(
+    source: &[SourceDisk],
+    target: &TargetCapabilities,
+    wanted: &RequestedDisk,
+) -> bool {
+    wanted.relation_name.is_empty()
+        && !source.iter().any(|disk| disk.name == wanted.name)
+        && is_target_name(target, &wanted.name)
+}
+
 fn is_target_name(target: &TargetCapabilities, name: &str) -> bool {
     let extensions = [".qcow2", ".raw", ".img"];
     extensions
@@ -146,12 +173,13 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::inventory::MIB;
 
     fn source() -> Vec<SourceDisk> {
         [("/dev/vda", 100), ("root.img", 50)]
-            .map(|(name, size_bytes)| SourceDisk {
+            .map(|(name, size_mib)| SourceDisk {
                 name: name.into(),
-                size_bytes,
+                size_bytes: size_mib * MIB,
             })
             .to_vec()
     }
@@ -162,9 +190,9 @@ mod tests {
             ("/dev/sdy", 60, false),
             ("/dev/sdz", 900, true),
         ];
-        let devices = devices.map(|(path, size_bytes, in_use)| OfferedDevice {
+        let devices = devices.map(|(path, size_mib, in_use)| OfferedDevice {
             path: path.into(),
-            size_bytes,
+            size_bytes: size_mib * MIB,
             in_use,
         });
         TargetCapabilities {
@@ -194,7 +222,7 @@ mod tests {
         let volumes = plan_volumes(&source(), &target(), &[]).unwrap();
         let sizes: Vec<_> = volumes
             .iter()
-            .map(|volume| (volume.index, volume.size_bytes))
+            .map(|volume| (volume.index, volume.size_bytes / MIB))
             .collect();
         assert_eq!(sizes, [(0, 100), (1, 50)]);
         assert!(
@@ -250,16 +278,35 @@ mod tests {
     }
 
     #[test]
+    fn who_names_the_disks_of_a_target_names_enough() {
+        let one = formats(&[wanted("/dev/sdx", "")]).unwrap_err();
+        assert_eq!(one.code(), "SMS.1311");
+        for chosen in ["/dev/vda", "Disk 1"] {
+            assert_eq!(formats(&[wanted(chosen, "")]).unwrap().len(), 1, "{chosen}");
+        }
+    }
+
+    #[test]
+    fn a_rounded_size_is_the_same_size() {
+        let rounded = RequestedDisk {
+            size_bytes: 100 * MIB - 5000,
+            ..wanted("/dev/vda", "")
+        };
+        let volumes = plan_volumes(&source(), &target(), &[rounded]).unwrap();
+        assert_eq!(volumes[0].size_bytes, 100 * MIB);
+    }
+
+    #[test]
     fn what_does_not_fit_is_refused() {
         use MappingError as E;
         let small = RequestedDisk {
-            size_bytes: 99,
+            size_bytes: 98 * MIB,
             ..wanted("/dev/vda", "")
         };
-        let too_small = |size_bytes| E::TooSmall {
+        let too_small = |size_mib| E::TooSmall {
             source_disk: "/dev/vda".into(),
-            size_bytes,
-            needed_bytes: 100,
+            size_bytes: size_mib * MIB,
+            needed_bytes: 100 * MIB,
         };
         for (requested, error) in [
             (
@@ -277,7 +324,7 @@ mod tests {
                 E::DeviceInUse("/dev/sdz".into()),
             ),
             (vec![wanted("/dev/vda", "/dev/sdy")], too_small(60)),
-            (vec![small], too_small(99)),
+            (vec![small], too_small(98)),
             (
                 vec![wanted("/dev/vda", ""); 2],
                 E::DuplicateSource("/dev/vda".into()),
@@ -309,7 +356,7 @@ mod tests {
             requests in proptest::collection::vec(
                 (prop::sample::select(vec!["/dev/vda", "root.img", "x.qcow2", "Disk 0", "/dev/sdx", "?"]),
                  prop::sample::select(vec!["", "a.qcow2", "/dev/sdx", "/dev/sdy", "id"]),
-                 0..200u64), 0..4)
+                 0..200 * MIB), 0..4)
         ) {
             let requested: Vec<_> = requests
                 .into_iter()

@@ -101,6 +101,17 @@ pub enum MappingError {
         /// Size of the source disk in bytes.
         needed_bytes: u64,
     },
+    /// Target disks are named that are to be filled by position, but not enough of them.
+    #[error(
+        "target disk {name:?} is named by itself, but {needed} disks are to be migrated: name a \
+         target for each, or leave out source disks"
+    )]
+    TooFewTargets {
+        /// Name of the first target disk.
+        name: String,
+        /// Number of source disks.
+        needed: usize,
+    },
     /// An image is needed but the target makes none.
     #[error("the target makes no images but {0:?} needs one: map it to an offered device")]
     NoImages(String),
@@ -113,6 +124,8 @@ impl MappingError {
         match self {
             Self::NoDisks => "SMS.6519",
             Self::DeviceInUse(_) => "SMS.6615",
+            Self::TooFewTargets { .. } => "SMS.1311",
+            Self::TooSmall { .. } => "SMS.6611",
             _ => "SMS.6033",
         }
     }

@@ -1,7 +1,7 @@
 //! What can happen to a task.
 
-use super::apply::Refusal;
 use super::effect::Command;
+use super::refusal::Refusal;
 use crate::source::SourceState;
 
 /// Something that happens to a task.
@@ -18,48 +18,116 @@ pub enum Event {
 pub enum Action {
     /// Start, or go on where it was.
     Start,
-    /// Pause. The agent asks for it too, when a speed limit is exceeded (`error_for_overspeed`).
+    /// Pause.
     Stop,
+    /// Pause, asked for by the agent or the control plane because a speed limit is exceeded.
+    Overspeed,
+    /// Synchronise again after the launch, until the next cut-over.
+    Restart,
+    /// The older way to synchronise again after the launch, with a command and a code of its own.
+    Sync,
     /// Final round, then launch.
     Cutover,
-    /// Synchronise again after the launch.
-    Restart,
-    /// The older name of [`Action::Restart`], with a code of its own.
-    Sync,
-    /// Clone the target, which no target here can do.
-    Clone,
+    /// Clone the target.
+    CloneTest {
+        /// Whether it is known which template the clone is made from.
+        template: bool,
+    },
+    /// Test the clone.
+    Test,
+    /// Measure the network.
+    NetworkCheck,
+    /// Skip the consistency check.
+    Skip {
+        /// How far that check is, in percent; `None` if it has not begun.
+        check_percent: Option<u32>,
+    },
+    /// Remove the snapshots, after which nothing can be synchronised any more.
+    Clear,
+    /// Run the migration drill.
+    MigrationTest,
+    /// Take the target back to before the synchronisation that failed.
+    SyncFailedRollback,
+    /// Send the logs.
+    CollectLog {
+        /// Whether the agent's mailbox is empty.
+        mailbox_empty: bool,
+    },
+    /// Give the target free for others.
+    Unlock,
     /// Delete the task.
     Delete {
         /// Whether the agent is connected.
         agent_connected: bool,
         /// The state of the source server.
         source_state: SourceState,
+        /// Whether the source server is deleted, too.
+        with_source: bool,
     },
 }
 
+/// What an action depends on beside the task.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Facts {
+    /// Whether it is known which template a clone is made from.
+    pub template: bool,
+    /// How far the consistency check is, in percent; `None` if it has not begun.
+    pub check_percent: Option<u32>,
+    /// Whether the agent's mailbox is empty.
+    pub mailbox_empty: bool,
+}
+
 impl Action {
-    /// Reads the member `operation` of an action request.
+    /// The operations of SMS, in the order of its reference; the last three are those of older
+    /// revisions.
+    pub const OPERATIONS: [&'static str; 15] = [
+        "start",
+        "stop",
+        "restart",
+        "cutover",
+        "clone_test",
+        "test",
+        "network_check",
+        "skip",
+        "clear",
+        "migration_test",
+        "error_for_overspeed",
+        "sync",
+        "sync_failed_rollback",
+        "collect_log",
+        "unlock",
+    ];
+
+    /// Reads the member `operation` of an action request. The reference writes operations in lower
+    /// case and says nothing of other cases, so they are none.
     ///
     /// # Errors
-    /// [`Refusal::Unsupported`] for SMS's other operations, [`Refusal::UnknownAction`] for the rest.
-    pub fn from_operation(operation: &str) -> Result<Self, Refusal> {
-        match operation {
-            "start" => Ok(Self::Start),
-            "stop" | "error_for_overspeed" => Ok(Self::Stop),
-            "cutover" => Ok(Self::Cutover),
-            "restart" => Ok(Self::Restart),
-            "sync" => Ok(Self::Sync),
-            "clone_test" => Ok(Self::Clone),
-            "test"
-            | "network_check"
-            | "clear"
-            | "skip"
-            | "migration_test"
-            | "sync_failed_rollback"
-            | "collect_log"
-            | "unlock" => Err(Refusal::Unsupported),
-            _ => Err(Refusal::UnknownAction),
-        }
+    /// [`Refusal::UnknownAction`] if SMS has no such operation.
+    pub fn from_operation(operation: &str, facts: Facts) -> Result<Self, Refusal> {
+        Ok(match operation {
+            "start" => Self::Start,
+            "stop" => Self::Stop,
+            "restart" => Self::Restart,
+            "cutover" => Self::Cutover,
+            "clone_test" => Self::CloneTest {
+                template: facts.template,
+            },
+            "test" => Self::Test,
+            "network_check" => Self::NetworkCheck,
+            "skip" => Self::Skip {
+                check_percent: facts.check_percent,
+            },
+            "clear" => Self::Clear,
+            "migration_test" => Self::MigrationTest,
+            "error_for_overspeed" => Self::Overspeed,
+            "sync" => Self::Sync,
+            "sync_failed_rollback" => Self::SyncFailedRollback,
+            "collect_log" => Self::CollectLog {
+                mailbox_empty: facts.mailbox_empty,
+            },
+            "unlock" => Self::Unlock,
+            _ => return Err(Refusal::UnknownAction),
+        })
     }
 }
 
@@ -79,16 +147,26 @@ pub enum AgentEvent {
     Command(Command, CommandResult),
     /// The full copy runs (`replicate`).
     CopyRuns,
-    /// The full copy is through, sync rounds run (`syncing`).
+    /// Sync rounds run (`syncing`); a clone that was being made is there.
     SyncReached,
     /// The final round runs (`cutovering`).
     CutoverRuns,
-    /// The final round is through and both ends are equal (`finished`).
+    /// The final round is through and both ends are equal, or a rollback is (`finished`).
     Done,
     /// The agent gave up (`error`).
     Failed,
     /// The agent rests (`stopped`).
     Stopped,
+    /// The migration drill is done (`premiged`).
+    Drilled,
+    /// The migration drill failed (`premigfailed`).
+    DrillFailed,
+    /// The snapshots are gone (`cleared`).
+    Cleared,
+    /// The snapshots could not be removed (`clearfailed`).
+    ClearFailed,
+    /// The network was measured (SMS, UpdateNetworkCheckInfo).
+    Measured,
 }
 
 impl AgentEvent {
@@ -102,6 +180,10 @@ impl AgentEvent {
             SourceState::Finished => Some(Self::Done),
             SourceState::Error => Some(Self::Failed),
             SourceState::Stopped => Some(Self::Stopped),
+            SourceState::Premiged => Some(Self::Drilled),
+            SourceState::PremigFailed => Some(Self::DrillFailed),
+            SourceState::Cleared => Some(Self::Cleared),
+            SourceState::ClearFailed => Some(Self::ClearFailed),
             _ => None,
         }
     }
@@ -112,35 +194,42 @@ mod tests {
     use super::*;
 
     #[test]
-    fn operations_are_sms_words() {
-        assert_eq!(Action::from_operation("start"), Ok(Action::Start));
-        assert_eq!(
-            Action::from_operation("error_for_overspeed"),
-            Ok(Action::Stop)
-        );
-        assert_eq!(Action::from_operation("clear"), Err(Refusal::Unsupported));
-        assert_eq!(
-            Action::from_operation("explode"),
-            Err(Refusal::UnknownAction)
-        );
+    fn every_operation_is_an_action_of_its_own() {
+        let facts = Facts::default();
+        let mut seen = std::collections::HashSet::new();
+        for operation in Action::OPERATIONS {
+            let action = Action::from_operation(operation, facts).unwrap();
+            assert!(seen.insert(action), "{operation}");
+        }
+        for unknown in ["explode", "", "Start", "START", "delete", " start"] {
+            assert_eq!(
+                Action::from_operation(unknown, facts),
+                Err(Refusal::UnknownAction),
+                "{unknown}"
+            );
+        }
     }
 
     #[test]
     fn only_states_of_the_flow_mean_something_for_the_task() {
-        let meaningful: Vec<_> = SourceState::ALL
+        let silent: Vec<_> = SourceState::ALL
             .into_iter()
-            .filter(|state| AgentEvent::from_reported(*state).is_some())
+            .filter(|state| AgentEvent::from_reported(*state).is_none())
             .map(SourceState::as_str)
             .collect();
         assert_eq!(
-            meaningful,
+            silent,
             [
-                "replicate",
-                "syncing",
-                "stopped",
-                "cutovering",
-                "finished",
-                "error"
+                "unavailable",
+                "waiting",
+                "initialize",
+                "stopping",
+                "skipping",
+                "deleting",
+                "clearing",
+                "premigready",
+                "premiging",
+                "cloning"
             ]
         );
     }

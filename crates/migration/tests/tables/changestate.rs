@@ -3,9 +3,10 @@
 use std::fmt::Write as _;
 
 use rehost_migration::changestate::{
-    ChangeStateError, Decision, Outcome, Revision, decide, is_frozen,
+    ChangeStateError, Decision, Outcome, Revision, decide, fits, is_frozen,
 };
 use rehost_migration::source::{MigrationCycle, SourceState};
+use serde_json::json;
 
 use crate::compare;
 
@@ -138,5 +139,52 @@ fn the_table_of_changestate_is_as_checked_in() {
              In {}: everything is answered with success and ignored.\n\nIn every other state:\n\n{strict}",
             frozen.join(", "),
         ),
+    );
+}
+
+/// The cycle that a source server usually has in a state: the first that fits.
+fn usual_cycle(state: SourceState) -> MigrationCycle {
+    let mut fitting = MigrationCycle::ALL
+        .into_iter()
+        .filter(|cycle| fits(state, *cycle));
+    fitting.next().unwrap_or(MigrationCycle::Cutovered)
+}
+
+/// For programs: every reported state in every state of the source server, under both revisions.
+#[test]
+fn the_list_of_changestates_is_as_checked_in() {
+    let mut lines = Vec::new();
+    for revision in [Revision::Y2025_09, Revision::Y2026_01] {
+        for state in SourceState::ALL {
+            let cycle = usual_cycle(state);
+            for (_, copystate) in copystates() {
+                let told = copystate.map(|word| word.parse().map_or(cycle, usual_cycle).as_str());
+                let decided = decide(revision, state, cycle, copystate, told);
+                let (refused, after) = match decided.map(|decision| decision.outcome) {
+                    Err(error) => (Some(error.code()), (state, cycle)),
+                    Ok(Outcome::Unchanged) => (None, (state, cycle)),
+                    Ok(Outcome::Changed { state, cycle }) => (None, (state, cycle)),
+                };
+                let line = json!([
+                    revision.as_str(),
+                    [state, cycle],
+                    [copystate, told],
+                    refused,
+                    after
+                ]);
+                lines.push(line.to_string());
+            }
+        }
+    }
+    let head = json!([
+        "revision",
+        "source before",
+        "copystate and migrationcycle",
+        "refused with",
+        "source after"
+    ]);
+    compare(
+        "changestate.json",
+        &format!("[\n{head},\n{}\n]\n", lines.join(",\n")),
     );
 }

@@ -3,7 +3,10 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail the test")]
 
+mod actions;
 mod changestate;
+mod events;
+mod feasibility;
 mod task;
 
 use std::path::Path;

@@ -72,16 +72,37 @@ catalogue! {
     ConfigSetting "SMS.6304" 400 "A setting is not known or too long." "Use the setting names of the API reference and values of at most 1024 characters.";
     NotAnInteger "SMS.6404" 400 "A parameter is not an integer or out of range." "Correct the named parameter.";
     TimeFormat "SMS.6405" 400 "A time is malformed." "Write times of the day as HH:MM.";
+    TooFewDisks "SMS.1311" 400 "The target has too few disks." "Name a target disk for every disk that is migrated, or leave out source disks.";
     TooManySources "SMS.6501" 400 "There are too many source servers." "Delete source servers that are no longer needed.";
+    FirmwareDiffers "SMS.6504" 400 "Source and target start by different firmware." "Choose a target that starts by the firmware of the source.";
+    FileSystem "SMS.6509" 400 "The file system does not permit it." "Keep the size of the named volume.";
     NoDisks "SMS.6519" 400 "The source server has no disk that could be migrated." "Run the agent as root, so that it sees the disks.";
     SourceUnavailable "SMS.6520" 400 "The source server failed its feasibility check." "Read checks of the source server, correct them and restart the agent.";
     NotYours "SMS.6527" 403 "The source server belongs to somebody else." "Use the identity with which it was registered.";
     SourceAddress "SMS.6530" 400 "The source server has no IP address." "Give ip or ipv6.";
+    BelowUsed "SMS.6538" 400 "A size is smaller than what is used." "Enlarge the named volume.";
+    DiskBelowPartitions "SMS.6539" 400 "A disk is smaller than its partitions." "Enlarge the named disk.";
+    WindowsShrinks "SMS.6540" 400 "Disks and partitions of Windows cannot become smaller." "Keep their size or enlarge them.";
+    GroupBelowVolumes "SMS.6541" 400 "A volume group does not fit its volumes." "Enlarge it, or leave LVM as it is.";
+    TargetWithoutUefi "SMS.6561" 400 "The source starts by UEFI but the target does not." "Choose a target that starts by UEFI.";
     OsType "SMS.6601" 400 "The operating system type is not known." "Give os_type as LINUX or WINDOWS.";
     SourceDisconnected "SMS.6603" 400 "The source server is not connected." "Start the agent on the source server and check that it reaches the control plane.";
+    NotEnoughSpace "SMS.6611" 400 "The target has not enough space." "Choose a larger target disk.";
+    NotWholeMegabytes "SMS.6612" 400 "A size is not a whole number of MB." "Give multiples of 1048576 bytes.";
+    NoRoomForGpt "SMS.6613" 400 "A disk has no room for its GPT." "Leave 33 MB free behind the last partition, 128 MB on Windows.";
+    TargetBelowPartitions "SMS.6614" 400 "A target disk is smaller than its partitions." "Enlarge the named disk.";
     TargetInTask "SMS.6615" 400 "The target server's device is already in a task." "Choose another device, or delete the other task.";
 
     // Tasks.
+    PortClosed "SMS.6605" 400 "The data port of the target cannot be reached." "Open the port on the way, and check that the receiver runs.";
+    TemplateUnknown "SMS.7101" 404 "There is no template of this id." "List the templates there are.";
+    TemplateInUse "SMS.7111" 400 "The template is used by a task." "Delete the task first.";
+    TemplateNameTaken "SMS.7112" 400 "There is a template of this name already." "Choose another name.";
+    TooManyTemplates "SMS.7113" 400 "There are as many templates as there can be." "Delete one that is not used any more.";
+    ProjectUnknown "SMS.7301" 404 "There is no migration project of this id." "List the projects there are.";
+    DefaultProject "SMS.7303" 400 "The default migration project cannot be deleted." "Make another project the default one first.";
+    ProjectHasSources "SMS.7311" 400 "There are source servers in the migration project." "Move them to another project first.";
+    ProjectNameTaken "SMS.7312" 400 "There is a migration project of this name already." "Choose another name.";
     SourceHasTask "SMS.7601" 400 "The source server already has a task." "Delete the task first.";
     SourceUnknown "SMS.7602" 404 "There is no source server with this id." "List them with GET /v3/sources.";
     TaskUnknown "SMS.7703" 404 "There is no task with this id." "List them with GET /v3/tasks.";
@@ -90,6 +111,9 @@ catalogue! {
     CannotStart "SMS.7713" 400 "The task cannot be started in its present state." "Start it when it is ready, paused or failed.";
     CannotStop "SMS.7714" 400 "The task cannot be stopped in its present state." "Stop it while it runs or synchronises.";
     CannotSync "SMS.7715" 400 "The task cannot be synchronised in its present state." "Synchronise after the target has been launched.";
+    LogsRunning "SMS.7716" 400 "Logs are being collected already." "Wait until that is over.";
+    LogsBeforeStart "SMS.7717" 400 "There are no logs before the start of the task." "Start the task first.";
+    CannotRollBack "SMS.7718" 400 "The task cannot be rolled back in its present state." "Only a failed synchronisation is rolled back.";
     CannotDelete "SMS.7719" 400 "The task cannot be deleted in its present state." "Stop it first and wait until it is stopped.";
     OnlyContinuousSync "SMS.7721" 400 "Cloning and cut-over are possible only during continuous synchronisation." "Wait until the task is SYNCING; a task without syncing cuts over by itself.";
     OnlyAfterLaunch "SMS.7722" 400 "The task can be restarted only after the target has been launched." "Use start for a task that was paused or failed.";
@@ -99,8 +123,11 @@ catalogue! {
     ChangestatePair "SMS.7728" 400 "copystate and migrationcycle do not fit each other." "Use a pair of the API reference.";
     NoClone "SMS.8017" 400 "There is no clone." "Clone the target server first.";
     TargetMissing "SMS.8102" 400 "There is no target server with this vm_id." "List them with GET /rehost/v1/targets.";
+    TooManyProjects "SMS.8115" 400 "There are as many migration projects as there can be." "Delete one that is not used any more.";
+    CannotUnlock "SMS.8114" 400 "The target cannot be unlocked in the present state of the task." "Stop the task first.";
     Parameters "SMS.9001" 400 "A parameter is not permitted." "Correct the named parameter.";
     NoPermission "SMS.9004" 403 "The caller may not do this." "Use an identity that has the right to it.";
+    PasswordNotReadable "SMS.9905" 400 "The password cannot be read in the present state of the source server." "Read it while a task of this template replicates or synchronises.";
 
     // Rehost: joining.
     JoinTokenUnknown "REHOST.1001" 403 "There is no such join token." "Make one with rehost join-token and copy it whole.";
@@ -123,6 +150,13 @@ catalogue! {
     ReportAbsent "REHOST.3002" 404 "There is no report of this task yet." "Wait until the first round is through.";
     ProofTooLarge "REHOST.3003" 413 "The proof is too large." "Check that the proof document belongs to this task.";
     ProofMalformed "REHOST.3004" 400 "The proof is not a proof document of this task." "Send the document as the agent wrote it.";
+    UserUnknown "REHOST.5001" 404 "There is no user of this id." "List the users there are.";
+    UserNameTaken "REHOST.5002" 409 "There is a user of this name already." "Choose another name.";
+    OwnAccount "REHOST.5003" 409 "Nobody can take away their own rights." "Use another account for it.";
+    AccessKeyUnknown "REHOST.5004" 404 "The user has no such access key." "List the keys of the user.";
+    TooManyKeys "REHOST.5005" 409 "The user has as many access keys as there can be." "Delete one that is not used any more.";
+    DomainNameTaken "REHOST.5006" 409 "There is a domain of this name already." "Choose another name.";
+    ProjectIdUnknown "REHOST.5007" 404 "There is no project of this id." "List the projects with GET /v3/projects.";
     RouteUnknown "REHOST.4001" 404 "There is no such route." "Compare method and path with the documentation.";
 }
 
