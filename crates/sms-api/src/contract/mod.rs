@@ -11,7 +11,9 @@ mod forms;
 mod operations;
 mod parameters;
 mod responses;
+mod validate;
 
 pub use access::{Access, Who};
 pub use document::document;
 pub use operations::{Method, Operation, Tag, operations};
+pub use validate::{Fault, Place, Violation, validate_body, validate_query};

@@ -1,0 +1,486 @@
+//! Schemas of the document, compiled once, and the check of a value against one.
+
+use std::collections::HashMap;
+
+use regex_lite::Regex;
+use serde_json::{Number, Value};
+
+use super::violation::{Fault, Found};
+
+const NULL: u8 = 1;
+const BOOLEAN: u8 = 1 << 1;
+const INTEGER: u8 = 1 << 2;
+const NUMBER: u8 = 1 << 3;
+const TEXT: u8 = 1 << 4;
+const LIST: u8 = 1 << 5;
+const OBJECT: u8 = 1 << 6;
+
+/// A compiled schema.
+#[derive(Default)]
+pub(super) struct Schema {
+    /// Types that a value may have, as bits; 0 stands for every type.
+    types: u8,
+    /// Name of another schema that holds as well.
+    reference: Option<String>,
+    /// One of these holds as well, if there are any.
+    alternatives: Vec<Self>,
+    /// All of these hold as well.
+    all: Vec<Self>,
+    words: Option<Vec<Value>>,
+    text: TextLimits,
+    number: NumberLimits,
+    list: ListLimits,
+    members: Vec<Member>,
+    /// Members without a name of their own.
+    values: Option<Box<Self>>,
+}
+
+#[derive(Default)]
+struct TextLimits {
+    min_length: usize,
+    max_length: Option<usize>,
+    pattern: Option<Regex>,
+}
+
+#[derive(Default)]
+struct NumberLimits {
+    min: Option<Number>,
+    max: Option<Number>,
+}
+
+#[derive(Default)]
+struct ListLimits {
+    items: Option<Box<Schema>>,
+    min_items: usize,
+    max_items: Option<usize>,
+}
+
+struct Member {
+    name: String,
+    required: bool,
+    schema: Schema,
+}
+
+/// All schemas that have a name.
+pub(super) struct Library {
+    schemas: HashMap<String, Schema>,
+}
+
+impl Library {
+    /// Compiles the component schemas of a document.
+    pub(super) fn of(schemas: &Value) -> Self {
+        let schemas = schemas.as_object().into_iter().flatten();
+        Self {
+            schemas: schemas
+                .map(|(name, schema)| (name.clone(), compile(schema)))
+                .collect(),
+        }
+    }
+
+    /// Checks a value; answers with the first fault.
+    pub(super) fn check(&self, schema: &Schema, value: &Value) -> Result<(), Found> {
+        if schema.types != 0 && schema.types & type_of(value) == 0 {
+            return Err(self.wrong_type(schema).into());
+        }
+        if let Some(other) = self.referred(schema) {
+            self.check(other, value)?;
+        }
+        for other in &schema.all {
+            self.check(other, value)?;
+        }
+        self.check_alternatives(schema, value)?;
+        if let Some(words) = &schema.words {
+            // `null` is a matter of types.
+            if !value.is_null() && !words.contains(value) {
+                return Err(match value.as_str() {
+                    Some("") => Fault::Empty,
+                    _ => Fault::Unlisted(listed(words)),
+                }
+                .into());
+            }
+        }
+        match value {
+            Value::String(text) => schema.text.check(text).map_err(Found::from),
+            Value::Number(number) => schema.number.check(number).map_err(Found::from),
+            Value::Array(items) => self.check_list(&schema.list, items),
+            Value::Object(members) => self.check_members(schema, members),
+            Value::Null | Value::Bool(_) => Ok(()),
+        }
+    }
+
+    fn check_alternatives(&self, schema: &Schema, value: &Value) -> Result<(), Found> {
+        let mut closest: Option<Found> = None;
+        for other in &schema.alternatives {
+            match self.check(other, value) {
+                Ok(()) => return Ok(()),
+                // An alternative of the right type says more about what is wrong than another one.
+                Err(found) if !found.is_wrong_type() => closest = closest.or(Some(found)),
+                Err(_) => {}
+            }
+        }
+        match closest {
+            Some(found) => Err(found),
+            None if schema.alternatives.is_empty() => Ok(()),
+            None => Err(self.wrong_type(schema).into()),
+        }
+    }
+
+    fn check_list(&self, limits: &ListLimits, items: &[Value]) -> Result<(), Found> {
+        if items.len() < limits.min_items {
+            return Err(Fault::Few(limits.min_items).into());
+        }
+        if let Some(max) = limits.max_items.filter(|max| items.len() > *max) {
+            return Err(Fault::Many(max).into());
+        }
+        if let Some(schema) = &limits.items {
+            for (index, item) in items.iter().enumerate() {
+                self.check(schema, item)
+                    .map_err(|found| found.in_item(index))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn check_members(
+        &self,
+        schema: &Schema,
+        members: &serde_json::Map<String, Value>,
+    ) -> Result<(), Found> {
+        for member in &schema.members {
+            let name = &member.name;
+            let value = members.get(name);
+            match value.filter(|value| !value.is_null()) {
+                Some(value) => self
+                    .check(&member.schema, value)
+                    .map_err(|found| found.in_member(name))?,
+                None if !member.required => {}
+                None if value.is_some() && self.check(&member.schema, &Value::Null).is_ok() => {}
+                None => return Err(Found::from(Fault::Missing).in_member(name)),
+            }
+        }
+        if let Some(values) = &schema.values {
+            let named = |name: &str| schema.members.iter().any(|member| member.name == name);
+            for (name, value) in members.iter().filter(|(name, _)| !named(name)) {
+                self.check(values, value)
+                    .map_err(|found| found.in_member(name))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads the text of a query parameter as a value of the type that its schema has.
+    pub(super) fn value_of_text(&self, schema: &Schema, text: &str) -> Option<Value> {
+        let types = self.types(schema);
+        if types == 0 || types & TEXT != 0 {
+            return Some(Value::String(text.to_owned()));
+        }
+        if types & INTEGER != 0 {
+            return text.parse::<i64>().ok().map(Value::from);
+        }
+        if types & NUMBER != 0 {
+            return text.parse::<f64>().ok().map(Value::from);
+        }
+        text.parse::<bool>().ok().map(Value::from)
+    }
+
+    /// The fault of a value whose type the schema does not permit.
+    pub(super) fn wrong_type(&self, schema: &Schema) -> Fault {
+        const NAMES: [(u8, &str); 6] = [
+            (TEXT, "text"),
+            (INTEGER, "an integer"),
+            (NUMBER, "a number"),
+            (BOOLEAN, "true or false"),
+            (LIST, "a list"),
+            (OBJECT, "an object"),
+        ];
+        let mut types = self.types(schema);
+        if types & NUMBER != 0 {
+            types &= !INTEGER;
+        }
+        let names = NAMES.iter().filter(|(bit, _)| types & bit != 0);
+        let names: Vec<_> = names.map(|(_, name)| *name).collect();
+        Fault::Type(names.join(" or "))
+    }
+
+    /// All types that a schema permits, those of what it refers to included.
+    fn types(&self, schema: &Schema) -> u8 {
+        let mut types = schema.types;
+        for other in schema.alternatives.iter().chain(&schema.all) {
+            types |= self.types(other);
+        }
+        self.referred(schema)
+            .map_or(types, |other| types | self.types(other))
+    }
+
+    fn referred(&self, schema: &Schema) -> Option<&Schema> {
+        self.schemas.get(schema.reference.as_deref()?)
+    }
+}
+
+impl TextLimits {
+    fn check(&self, text: &str) -> Result<(), Fault> {
+        // Bytes bound the characters from above, so most texts need not be counted.
+        let is_long = |max: usize| text.len() > max && text.chars().nth(max).is_some();
+        if self.min_length > 0 && text.is_empty() {
+            return Err(Fault::Empty);
+        }
+        if self.min_length > 1 && text.chars().nth(self.min_length - 1).is_none() {
+            return Err(Fault::Short(self.min_length));
+        }
+        if let Some(max) = self.max_length.filter(|max| is_long(*max)) {
+            return Err(Fault::Long(max));
+        }
+        match &self.pattern {
+            Some(pattern) if !pattern.is_match(text) => {
+                Err(Fault::Pattern(pattern.as_str().to_owned()))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl NumberLimits {
+    fn check(&self, number: &Number) -> Result<(), Fault> {
+        if let Some(min) = self.min.as_ref().filter(|min| is_less(number, min)) {
+            return Err(Fault::Small(min.to_string()));
+        }
+        if let Some(max) = self.max.as_ref().filter(|max| is_less(max, number)) {
+            return Err(Fault::Large(max.to_string()));
+        }
+        Ok(())
+    }
+}
+
+/// Whether one number is less than another: exactly for integers, which a float would round.
+fn is_less(left: &Number, right: &Number) -> bool {
+    match (left.as_i128(), right.as_i128()) {
+        (Some(left), Some(right)) => left < right,
+        _ => left.as_f64() < right.as_f64(),
+    }
+}
+
+fn type_of(value: &Value) -> u8 {
+    match value {
+        Value::Null => NULL,
+        Value::Bool(_) => BOOLEAN,
+        Value::Number(number) if number.is_f64() => NUMBER,
+        Value::Number(_) => INTEGER | NUMBER,
+        Value::String(_) => TEXT,
+        Value::Array(_) => LIST,
+        Value::Object(_) => OBJECT,
+    }
+}
+
+fn listed(words: &[Value]) -> String {
+    let words: Vec<_> = words
+        .iter()
+        .filter(|word| !word.is_null())
+        .map(|word| {
+            word.as_str()
+                .map_or_else(|| word.to_string(), ToOwned::to_owned)
+        })
+        .collect();
+    words.join(", ")
+}
+
+/// Compiles a schema; what it refers to is looked up when it is used.
+pub(super) fn compile(schema: &Value) -> Schema {
+    let size = |word: &str| {
+        schema[word]
+            .as_u64()
+            .and_then(|it| usize::try_from(it).ok())
+    };
+    let several = |word: &str| {
+        let schemas = schema[word].as_array().into_iter().flatten();
+        schemas.map(compile).collect::<Vec<_>>()
+    };
+    let mut alternatives = several("oneOf");
+    alternatives.extend(several("anyOf"));
+    Schema {
+        types: types_of(&schema["type"]),
+        reference: schema["$ref"]
+            .as_str()
+            .and_then(|it| it.rsplit('/').next())
+            .map(ToOwned::to_owned),
+        alternatives,
+        all: several("allOf"),
+        words: schema["enum"].as_array().cloned(),
+        text: TextLimits {
+            min_length: size("minLength").unwrap_or(0),
+            max_length: size("maxLength"),
+            // A test sees to it that every pattern of the document can be read.
+            pattern: schema["pattern"]
+                .as_str()
+                .and_then(|it| Regex::new(it).ok()),
+        },
+        number: number_limits(schema),
+        list: ListLimits {
+            items: schema
+                .get("items")
+                .filter(|it| it.is_object())
+                .map(|it| Box::new(compile(it))),
+            min_items: size("minItems").unwrap_or(0),
+            max_items: size("maxItems"),
+        },
+        members: members_of(schema),
+        values: schema
+            .get("additionalProperties")
+            .filter(|it| it.is_object())
+            .map(|it| Box::new(compile(it))),
+    }
+}
+
+fn types_of(types: &Value) -> u8 {
+    let bit = |name: &Value| match name.as_str() {
+        Some("null") => NULL,
+        Some("boolean") => BOOLEAN,
+        Some("integer") => INTEGER,
+        Some("number") => INTEGER | NUMBER,
+        Some("string") => TEXT,
+        Some("array") => LIST,
+        Some("object") => OBJECT,
+        _ => 0,
+    };
+    match types {
+        Value::Array(names) => names.iter().map(bit).fold(0, |all, one| all | one),
+        name => bit(name),
+    }
+}
+
+/// Limits of a number; the format of an integer is one, too.
+fn number_limits(schema: &Value) -> NumberLimits {
+    let of_format = match schema["format"].as_str() {
+        Some("int32") => Some((Number::from(i32::MIN), Number::from(i32::MAX))),
+        Some("int64") => Some((Number::from(i64::MIN), Number::from(i64::MAX))),
+        _ => None,
+    };
+    let mut limits = NumberLimits {
+        min: schema["minimum"].as_number().cloned(),
+        max: schema["maximum"].as_number().cloned(),
+    };
+    if let Some((min, max)) = of_format {
+        limits.min = limits.min.filter(|it| is_less(&min, it)).or(Some(min));
+        limits.max = limits.max.filter(|it| is_less(it, &max)).or(Some(max));
+    }
+    limits
+}
+
+fn members_of(schema: &Value) -> Vec<Member> {
+    let required = |name: &str| {
+        let names = schema["required"].as_array();
+        names.is_some_and(|names| names.iter().any(|it| it == name))
+    };
+    let members = schema["properties"].as_object().into_iter().flatten();
+    members
+        .map(|(name, schema)| Member {
+            name: name.clone(),
+            required: required(name),
+            schema: compile(schema),
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn check(schema: &Value, value: &Value) -> bool {
+        let library = Library::of(&json!({"Name": {"type": "string", "maxLength": 3}}));
+        library.check(&compile(schema), value).is_ok()
+    }
+
+    #[test]
+    fn every_keyword_holds() {
+        let cases = [
+            (json!({"type": "integer"}), json!(1), json!(1.5)),
+            (json!({"type": "number"}), json!(1), json!("1")),
+            (json!({"type": ["string", "null"]}), json!(null), json!(1)),
+            (json!({"type": "integer", "maximum": 5}), json!(5), json!(6)),
+            (
+                json!({"type": "number", "minimum": 0.5}),
+                json!(0.5),
+                json!(0),
+            ),
+            (
+                json!({"format": "int32"}),
+                json!(2_147_483_647),
+                json!(2_147_483_648_i64),
+            ),
+            (
+                json!({"format": "int64"}),
+                json!(i64::MAX),
+                json!(i64::MAX as u64 + 1),
+            ),
+            (json!({"maxLength": 2}), json!("äö"), json!("äöü")),
+            (json!({"minLength": 2}), json!("äö"), json!("ä")),
+            (json!({"minLength": 1}), json!("a"), json!("")),
+            (
+                json!({"pattern": "^[一-龥a-c]*$"}),
+                json!("一a"),
+                json!("d"),
+            ),
+            (json!({"enum": ["a", "b"]}), json!("b"), json!("c")),
+            (json!({"maxItems": 1}), json!([1]), json!([1, 2])),
+            (json!({"minItems": 1}), json!([1]), json!([])),
+            (
+                json!({"items": {"type": "string"}}),
+                json!(["a"]),
+                json!([1]),
+            ),
+            (
+                json!({"$ref": "#/components/schemas/Name"}),
+                json!("abc"),
+                json!("abcd"),
+            ),
+            (
+                json!({"oneOf": [{"type": "null"}, {"maxLength": 1}]}),
+                json!("a"),
+                json!("ab"),
+            ),
+            (
+                json!({"anyOf": [{"type": "string"}, {"type": "integer"}]}),
+                json!(1),
+                json!([]),
+            ),
+            (
+                json!({"allOf": [{"type": "string"}, {"minLength": 1}]}),
+                json!("a"),
+                json!(""),
+            ),
+            (
+                json!({"additionalProperties": {"type": "string"}}),
+                json!({"a": "b"}),
+                json!({"a": 1}),
+            ),
+            (
+                json!({"required": ["a"], "properties": {"a": {}}}),
+                json!({"a": 1}),
+                json!({}),
+            ),
+        ];
+        for (schema, inside, outside) in cases {
+            assert!(check(&schema, &inside), "{schema} refuses {inside}");
+            assert!(!check(&schema, &outside), "{schema} accepts {outside}");
+        }
+    }
+
+    #[test]
+    fn every_pattern_of_the_document_can_be_read() {
+        fn patterns(value: &Value) -> Vec<&str> {
+            let own = value["pattern"].as_str().into_iter();
+            let below: Vec<&Value> = match value {
+                Value::Object(members) => members.values().collect(),
+                Value::Array(items) => items.iter().collect(),
+                _ => Vec::new(),
+            };
+            own.chain(below.into_iter().flat_map(patterns)).collect()
+        }
+        let patterns = patterns(crate::contract::document());
+        assert!(patterns.len() > 3, "{patterns:?}");
+        for pattern in patterns {
+            assert!(Regex::new(pattern).is_ok(), "{pattern}");
+        }
+    }
+}
