@@ -20,6 +20,7 @@ pub mod inventory;
 mod mailbox;
 mod mounts;
 mod options;
+mod orders;
 mod quiet;
 mod reports;
 mod service;

@@ -5,17 +5,21 @@
 //! control plane is away, this loop only gets slower; a running copy does not notice.
 
 use std::error::Error;
+use std::io::Cursor;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use rehost_replication::source::error_chain;
 use rehost_sms_api::bodies::{CommandBody, ShowCommandResponse};
 use rehost_sms_api::client::ClientError;
+use rehost_sms_api::rehost::JoinRole;
 
 use crate::backoff::{Backoff, Stop};
 use crate::inventory::Inventory;
+use crate::orders::{Order, order};
 use crate::state::TaskPhase;
-use crate::task::{Runner, Shared};
+use crate::task::{Runner, Shared, network_check};
 
 /// How long the control plane may hold a question for commands, in seconds.
 const POLL_SECONDS: u32 = 25;
@@ -37,23 +41,6 @@ pub(crate) struct Mailbox {
     /// Name to register under.
     pub name: String,
     pub stop: Stop,
-}
-
-/// What is to be done about a command.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Order {
-    /// Nothing is wanted.
-    Nothing,
-    Start {
-        task_id: String,
-    },
-    Rest {
-        task_id: String,
-    },
-    /// It is not known or makes no sense.
-    Refuse {
-        why: String,
-    },
 }
 
 impl Mailbox {
@@ -126,6 +113,9 @@ impl Mailbox {
             });
         }
         let result = self.carry_out(order);
+        if let Err(why) = &result {
+            self.log(|| tracing::warn!(why, "the command is refused"));
+        }
         self.answer(&source_id, &command, result)?;
         Ok(Duration::ZERO)
     }
@@ -179,8 +169,36 @@ impl Mailbox {
                 self.runner.rest(&task_id);
                 Ok(())
             }
+            Order::Delete { task_id } => {
+                self.runner.delete(&task_id);
+                Ok(())
+            }
+            Order::SkipCheck { task_id } => self
+                .runner
+                .skip_check(&task_id)
+                .map_err(|idle| idle.to_string()),
+            Order::CheckNetwork { task_id } => match network_check::run(&self.shared, &task_id) {
+                Ok(found) => {
+                    self.log(|| tracing::info!(task_id, ?found, "the link is measured"));
+                    Ok(())
+                }
+                Err(error) => Err(error_chain(error.as_ref())),
+            },
+            Order::SendLogs { task_id } => self
+                .send_logs(&task_id)
+                .map_err(|error| error_chain(error.as_ref())),
             Order::Refuse { why } => Err(why),
         }
+    }
+
+    /// Packs what is kept of this agent's log and sends it. It is in memory meanwhile: the disk that
+    /// it would lie on belongs to the server that is being migrated, and may be frozen.
+    fn send_logs(&self, task_id: &str) -> anyhow::Result<()> {
+        let mut archive = Cursor::new(self.shared.logs.pack()?);
+        self.shared
+            .client
+            .upload_log_archive(task_id, JoinRole::Source, &mut archive)?;
+        Ok(())
     }
 
     /// Says what became of a command. If that fails, the control plane gives the command again,
@@ -213,30 +231,6 @@ impl Mailbox {
     }
 }
 
-/// SMS, ShowCommand: what the words mean.
-fn order(command: &ShowCommandResponse) -> Order {
-    let word = command
-        .command_name
-        .as_deref()
-        .unwrap_or_default()
-        .to_ascii_uppercase();
-    let task_id = command
-        .command_param
-        .as_ref()
-        .and_then(|param| param.task_id.clone());
-    match (word.as_str(), task_id) {
-        ("" | "TASK_NOT_STARTED" | "TASK_HAS_STOPPED" | "TASK_HAS_FINISHED", _) => Order::Nothing,
-        ("START" | "SYNC", Some(task_id)) => Order::Start { task_id },
-        ("STOP" | "DELETE", Some(task_id)) => Order::Rest { task_id },
-        ("START" | "SYNC" | "STOP" | "DELETE", None) => Order::Refuse {
-            why: format!("{word} without a task"),
-        },
-        _ => Order::Refuse {
-            why: format!("this agent does not know {word}"),
-        },
-    }
-}
-
 /// Whether the control plane has no such source server (any more).
 fn is_gone(error: &ClientError) -> bool {
     match error {
@@ -249,35 +243,6 @@ fn is_gone(error: &ClientError) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn command(json: &str) -> Order {
-        order(&serde_json::from_str(json).unwrap())
-    }
-
-    #[test]
-    fn commands_are_understood() {
-        let task_id = || "t".to_owned();
-        for (word, order) in [
-            ("START", Order::Start { task_id: task_id() }),
-            ("sync", Order::Start { task_id: task_id() }),
-            ("STOP", Order::Rest { task_id: task_id() }),
-            ("DELETE", Order::Rest { task_id: task_id() }),
-            ("TASK_HAS_FINISHED", Order::Nothing),
-            ("TASK_NOT_STARTED", Order::Nothing),
-        ] {
-            let json = format!(r#"{{"command_name":"{word}","command_param":{{"task_id":"t"}}}}"#);
-            assert_eq!(command(&json), order, "{word}");
-        }
-        assert_eq!(command("{}"), Order::Nothing);
-        assert!(matches!(
-            command(r#"{"command_name":"START"}"#),
-            Order::Refuse { .. }
-        ));
-        assert!(matches!(
-            command(r#"{"command_name":"UPLOAD_LOG"}"#),
-            Order::Refuse { .. }
-        ));
-    }
 
     #[test]
     fn a_registration_that_is_gone_is_told_from_one_that_is_refused() {

@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use rehost_log_files::LogSink;
+
 /// What an agent is started with.
 #[derive(Clone, Debug)]
 pub struct AgentOptions {
@@ -17,6 +19,8 @@ pub struct AgentOptions {
     pub name: Option<String>,
     /// Streams of the data path, 1 to 64. `NUM_PROCESS_MIGRATE` of a task's settings overrides it.
     pub streams: u32,
+    /// Where log lines go that are kept; the agent opens it in its state directory.
+    pub logs: LogSink,
     /// Pause between two sync rounds. Each reads the disks as a whole, so the source gets time in
     /// between; a cut-over does not wait for it.
     pub sync_interval: Duration,

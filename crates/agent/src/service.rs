@@ -30,6 +30,11 @@ const STOP_INTERVAL: Duration = Duration::from_millis(100);
 /// to the control plane.
 pub fn run(options: &AgentOptions, stop: &AtomicBool) -> anyhow::Result<()> {
     let state_dir = StateDirectory::open(&options.state_dir)?;
+    if let Err(error) = options.logs.open(state_dir.path(), "agent.log") {
+        let error = &error as &dyn std::error::Error;
+        tracing::warn!(error, "no log files are kept; going on without");
+    }
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), "the agent begins");
     let quiet_time = QuietTime::default();
     let store = StateStore::open(state_dir.path(), quiet_time.clone()).context("read the state")?;
     let inventory = Inventory::take(&options.disks).context("take the inventory")?;
@@ -41,6 +46,7 @@ pub fn run(options: &AgentOptions, stop: &AtomicBool) -> anyhow::Result<()> {
         store: Arc::new(store),
         outbox: Arc::new(Outbox::default()),
         quiet_time: quiet_time.clone(),
+        logs: options.logs.clone(),
         streams: options.streams,
         sync_interval: options.sync_interval,
         disks: Mutex::new(inventory.disks),

@@ -36,6 +36,9 @@ pub(crate) struct CurrentTask {
     pub id: String,
     /// How far it has come.
     pub phase: TaskPhase,
+    /// Whether the consistency check is to be skipped. Nobody says it a second time.
+    #[serde(default)]
+    pub skips_check: bool,
 }
 
 /// How far a task has come. It only shows people where a stopped agent was; what is left to do is
@@ -154,6 +157,7 @@ mod tests {
         let task = CurrentTask {
             id: "t-1".into(),
             phase: TaskPhase::Syncing,
+            skips_check: true,
         };
         let owed = OwedEnd {
             task_id: "t-0".into(),

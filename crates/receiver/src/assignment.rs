@@ -66,6 +66,7 @@ mod tests {
                 passphrase: String::new(),
             },
             committed: false,
+            logs_requested_at: None,
         }
     }
 

@@ -6,6 +6,7 @@
 //! assigned and what is served, so a restart at any moment leads to the same state.
 
 mod assignment;
+mod log_requests;
 mod options;
 mod service;
 

@@ -3,6 +3,8 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use rehost_log_files::LogSink;
+
 /// What a receiver is started with.
 #[derive(Clone, Debug)]
 pub struct ReceiverOptions {
@@ -18,6 +20,8 @@ pub struct ReceiverOptions {
     pub advertise: String,
     /// Folder for image files; none if it should make none.
     pub images: Option<PathBuf>,
+    /// Where log lines go that are kept; the receiver opens it in its state directory.
+    pub logs: LogSink,
     /// Block devices that tasks may overwrite.
     pub devices: Vec<PathBuf>,
 }

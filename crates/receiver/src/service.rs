@@ -19,6 +19,7 @@ use rehost_volumes::open_source;
 
 use crate::ReceiverOptions;
 use crate::assignment::{changes, request};
+use crate::log_requests::LogRequests;
 
 /// How long one question for assignments waits for a change, in seconds.
 const POLL_SECONDS: u32 = 25;
@@ -36,6 +37,11 @@ const STOP_CHECK: Duration = Duration::from_millis(50);
 /// runs, troubles with the control plane are logged and waited out.
 pub fn run(options: &ReceiverOptions, stop: &AtomicBool) -> anyhow::Result<()> {
     let state = StateDirectory::open(&options.state_dir)?;
+    if let Err(error) = options.logs.open(state.path(), "receiver.log") {
+        let error = &error as &dyn std::error::Error;
+        tracing::warn!(error, "no log files are kept; going on without");
+    }
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), "the receiver begins");
     let token = options.join_token.as_deref();
     let identity = load_or_enrol(state.path(), token, JoinRole::Target, &options.name)?;
     let client = identity.client()?;
@@ -61,6 +67,7 @@ pub fn run(options: &ReceiverOptions, stop: &AtomicBool) -> anyhow::Result<()> {
         state_dir: state.path().to_owned(),
         registration,
         served: BTreeMap::new(),
+        log_requests: LogRequests::new(options.logs.clone()),
     };
     std::thread::Builder::new()
         .name("assignments".into())
@@ -101,6 +108,7 @@ struct Service {
     registration: TargetRegistration,
     /// Each task that is served, by its id.
     served: BTreeMap<String, Served>,
+    log_requests: LogRequests,
 }
 
 /// A task that is served.
@@ -176,6 +184,7 @@ impl Service {
                 self.begin(task)?;
             }
         }
+        self.log_requests.serve(&self.client, assigned);
         self.tell_ready()
     }
 

@@ -1,5 +1,7 @@
-//! Logs: text or JSON lines on standard error, so that standard output holds results alone.
+//! Logs: text or JSON lines on standard error, so that standard output holds results alone, and the
+//! same lines in the files of a role that keeps some.
 
+use rehost_log_files::LogSink;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
@@ -14,7 +16,12 @@ pub(crate) enum LogFormat {
 }
 
 /// Starts logging. A filter that cannot be read is replaced by the default and reported.
-pub(crate) fn start(format: LogFormat, filter: Option<&str>, default_filter: &str) {
+pub(crate) fn start(
+    format: LogFormat,
+    filter: Option<&str>,
+    default_filter: &str,
+    kept: &LogSink,
+) {
     let (filter, complaint) = match filter.map(EnvFilter::try_new) {
         None => (EnvFilter::new(default_filter), None),
         Some(Ok(filter)) => (filter, None),
@@ -22,11 +29,21 @@ pub(crate) fn start(format: LogFormat, filter: Option<&str>, default_filter: &st
     };
     let registry = tracing_subscriber::registry().with(filter);
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let kept = kept.clone();
+    let kept_lines = tracing_subscriber::fmt::layer()
+        .with_writer(move || kept.clone())
+        .with_ansi(false);
     match format {
-        LogFormat::Json => registry.with(lines.json().flatten_event(true)).init(),
+        LogFormat::Json => registry
+            .with(lines.json().flatten_event(true))
+            .with(kept_lines.json().flatten_event(true))
+            .init(),
         LogFormat::Text => {
             let colours = std::io::IsTerminal::is_terminal(&std::io::stderr());
-            registry.with(lines.with_ansi(colours)).init();
+            registry
+                .with(lines.with_ansi(colours))
+                .with(kept_lines)
+                .init();
         }
     }
     if let Some(error) = complaint {

@@ -14,17 +14,20 @@ mod output;
 use std::process::ExitCode;
 
 use clap::Parser as _;
+use rehost_log_files::LogSink;
 
 fn main() -> ExitCode {
     let cli = cli::Cli::parse();
+    let logs = LogSink::default();
     logging::start(
         cli.log_format,
         cli.log.as_deref(),
         cli.command.default_log_filter(),
+        &logs,
     );
     // Fails only if there is a provider already, and then there is one.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    commands::run(cli.command).unwrap_or_else(|error| {
+    commands::run(cli.command, logs).unwrap_or_else(|error| {
         output::error(&error);
         ExitCode::FAILURE
     })

@@ -4,10 +4,11 @@
 //! thread of its own; [`watch`] keeps asking the control plane what is wanted and steers the
 //! replication by that; [`translate`] turns what the replication says into reports, with [`figures`]
 //! of its progress and of the [`usage`] of the machine; [`prepare`] gets ready what a replication
-//! needs; [`outcome`] makes the last reports. While a copy runs, nothing here waits for the control
+//! needs; [`network_check`] measures the link; [`outcome`] makes the last reports. While a copy runs, nothing here waits for the control
 //! plane.
 
 mod figures;
+pub(crate) mod network_check;
 mod outcome;
 mod prepare;
 mod run;

@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::Context as _;
 use rehost_enrolment::durable_file;
 use rehost_replication::IN_FLIGHT_WINDOW_BYTES;
-use rehost_replication::source::{Finished, VolumeFigures};
+use rehost_replication::source::{Finished, Unchecked, VolumeFigures};
 use rehost_sms_api::bodies::{ConsistencyResult, SetConsistencyResultRequestBody};
 use rehost_sms_api::rehost::{MigrationReport, VolumeReport};
 use rehost_volumes::{Proof, chunk_count};
@@ -28,6 +28,18 @@ pub(crate) fn owed_end(finished: &Finished, task_dir: &Path) -> anyhow::Result<O
         consistency: Some(consistency(&finished.proof)),
         ..OwedEnd::default()
     })
+}
+
+/// What is owed after a replication whose comparison was skipped: figures, and no word of equality.
+pub(crate) fn unchecked_end(task_id: &str, unchecked: &Unchecked) -> OwedEnd {
+    OwedEnd {
+        task_id: task_id.into(),
+        report: Some(MigrationReport {
+            consistency_check_skipped: true,
+            ..report(task_id, unchecked.sessions, &unchecked.volumes)
+        }),
+        ..OwedEnd::default()
+    }
 }
 
 fn final_report(finished: &Finished) -> MigrationReport {
@@ -63,6 +75,7 @@ pub(crate) fn report(task_id: &str, sessions: u64, volumes: &[VolumeFigures]) ->
         volumes: volumes.collect(),
         sessions,
         in_flight_window_bytes: IN_FLIGHT_WINDOW_BYTES,
+        consistency_check_skipped: false,
     }
 }
 
@@ -138,6 +151,19 @@ mod tests {
             (Some(3), Some(0))
         );
         assert_eq!(difference(&finished(true).proof), None);
+    }
+
+    #[test]
+    fn what_was_not_compared_is_said_and_not_claimed() {
+        let Finished {
+            volumes, sessions, ..
+        } = finished(true);
+        let owed = unchecked_end("t", &Unchecked { volumes, sessions });
+        assert_eq!((owed.proof_file, owed.consistency), (None, None));
+        let report = owed.report.unwrap();
+        assert!(report.consistency_check_skipped);
+        assert_eq!((report.sessions, report.volumes[0].rounds), (3, 2));
+        assert_eq!(report.volumes[0].equal, None);
     }
 
     #[test]

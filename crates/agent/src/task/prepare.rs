@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, ensure};
 use rehost_certificates::data_path_client_config;
-use rehost_replication::source::SourceVolume;
+use rehost_replication::source::{Peer, SourceVolume};
 use rehost_sms_api::client::Client;
-use rehost_sms_api::rehost::MappedVolume;
+use rehost_sms_api::rehost::{DataPath, MappedVolume};
 use rehost_volumes::open_source;
 use rustls::ClientConfig;
 
@@ -57,6 +57,15 @@ pub(crate) fn wanted_streams(client: &Client, task_id: &str) -> anyhow::Result<O
     Ok(value
         .and_then(|value| value.trim().parse().ok())
         .map(clamp_streams))
+}
+
+/// Where the receiver is.
+pub(crate) fn peer(path: DataPath) -> Peer {
+    Peer {
+        address: path.address,
+        port: path.port,
+        server_name: path.server_name,
+    }
 }
 
 /// A number of streams that a session can have.

@@ -16,14 +16,15 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use rehost_replication::source::{
-    Control, Outcome, Peer, ReplicationJob, SourceError, error_chain, run,
+    Control, LinkProbe, Outcome, Peer, ReplicationJob, SourceError, error_chain, run,
 };
 use rehost_sms_api::bodies::{PutCopyStateReq, UpdateTaskSpeedReq};
 use rehost_sms_api::client::ClientError;
 use rehost_sms_api::rehost::{DataPath, SourceAssignment, WantedPhase};
 
-use super::outcome::{difference, owed_end};
-use super::prepare::{clamp_streams, open_volumes, task_tls, wanted_streams};
+use super::network_check;
+use super::outcome::{difference, owed_end, unchecked_end};
+use super::prepare::{clamp_streams, open_volumes, peer, task_tls, wanted_streams};
 use super::runner::Shared;
 use super::translate::Translator;
 use super::watch::{Known, Watch};
@@ -156,11 +157,15 @@ impl TaskRun {
             syncing: assignment.syncing,
             sync_interval: shared.sync_interval,
         };
+        let mut checks_network = assignment.network_check;
         loop {
             job.peer = match self.wait_for_target(translator) {
                 Ok(path) => peer(path),
                 Err(end) => return Ok(end),
             };
+            if std::mem::take(&mut checks_network) && !self.check_network(&job, translator)? {
+                return Ok(self.why_stopped());
+            }
             tracing::info!(task_id = self.task_id, peer = %job.peer, "replicating");
             match run(&job, &self.control, &mut freezer, translator) {
                 Ok(Outcome::Finished(finished)) => {
@@ -175,10 +180,38 @@ impl TaskRun {
                         ..owed
                     })));
                 }
+                Ok(Outcome::Unchecked(unchecked)) => {
+                    let (progress, copy_state) = translator.finished_unchecked();
+                    return Ok(End::Over(Box::new(OwedEnd {
+                        progress,
+                        copy_state,
+                        ..unchecked_end(&self.task_id, &unchecked)
+                    })));
+                }
                 Ok(Outcome::Stopped) => return Ok(self.why_stopped()),
                 Err(error) => self.overcome(error, translator)?,
             }
         }
+    }
+
+    /// Measures the link and reports it, whatever it is: people decide what to make of a slow one.
+    /// False if the task has to rest.
+    fn check_network(&self, job: &ReplicationJob, translator: &Translator) -> anyhow::Result<bool> {
+        translator.trace("measuring the link to the target");
+        let probe = LinkProbe {
+            peer: job.peer.clone(),
+            tls: job.tls.clone(),
+            streams: job.streams,
+        };
+        let client = &self.shared.client;
+        let found = network_check::measured(client, &self.task_id, Some(&probe), &self.control);
+        if self.stop.is_requested() {
+            return Ok(false);
+        }
+        tracing::info!(task_id = self.task_id, ?found, "the link is measured");
+        let told = self.ask(|| Ok(client.update_network_check_info(&self.task_id, &found)?))?;
+        translator.trace("");
+        Ok(told.is_some())
     }
 
     /// Waits out what passes by itself.
@@ -307,12 +340,4 @@ fn is_passing(error: &anyhow::Error) -> bool {
         .chain()
         .find_map(|cause| cause.downcast_ref::<ClientError>());
     cause.is_some_and(ClientError::is_temporary)
-}
-
-fn peer(path: DataPath) -> Peer {
-    Peer {
-        address: path.address,
-        port: path.port,
-        server_name: path.server_name,
-    }
 }

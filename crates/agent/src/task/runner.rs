@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use rehost_log_files::LogSink;
 use rehost_sms_api::client::Client;
 
 use super::run::{End, TaskRun};
@@ -25,6 +26,8 @@ pub(crate) struct Shared {
     pub store: Arc<StateStore>,
     pub outbox: Arc<Outbox>,
     pub quiet_time: QuietTime,
+    /// What this process keeps of its log.
+    pub logs: LogSink,
     pub streams: u32,
     /// Pause between two sync rounds.
     pub sync_interval: Duration,
@@ -63,6 +66,13 @@ struct Running {
 #[error("this agent works on the task {at_work}; stop that one first")]
 pub(crate) struct Busy {
     at_work: String,
+}
+
+/// The task is not at work, so nothing of it can be skipped.
+#[derive(Debug, thiserror::Error)]
+#[error("this agent does not work on the task {task_id} now; there is nothing to skip")]
+pub(crate) struct NotAtWork {
+    task_id: String,
 }
 
 /// Runs tasks, one at a time.
@@ -113,6 +123,7 @@ impl Runner {
         let task = CurrentTask {
             id: task_id.into(),
             phase: TaskPhase::Preparing,
+            skips_check: false,
         };
         self.shared
             .store
@@ -145,6 +156,33 @@ impl Runner {
         });
     }
 
+    /// Has the task at work end without its consistency check, also after a restart of the agent.
+    ///
+    /// # Errors
+    /// [`NotAtWork`] if that task is not at work.
+    pub(crate) fn skip_check(&self, task_id: &str) -> Result<(), NotAtWork> {
+        let running = self.lock();
+        let running = running
+            .as_ref()
+            .filter(|running| running.run.task_id == task_id && running.is_at_work());
+        let running = running.ok_or_else(|| NotAtWork {
+            task_id: task_id.into(),
+        })?;
+        self.shared.store.update_or_warn(|state| {
+            if let Some(task) = state.task.as_mut().filter(|task| task.id == task_id) {
+                task.skips_check = true;
+            }
+        });
+        running.run.control.skip_check();
+        Ok(())
+    }
+
+    /// Lets the task rest for good, and removes what was kept of it here.
+    pub(crate) fn delete(&self, task_id: &str) {
+        self.rest(task_id);
+        remove_ledgers(&self.shared, task_id);
+    }
+
     /// Stops whatever is at work; the next process goes on with it.
     pub(crate) fn shut_down(&self) {
         if let Some(running) = self.lock().take() {
@@ -154,6 +192,15 @@ impl Runner {
 
     fn spawn(&self, task_id: &str) -> Running {
         let run = Arc::new(TaskRun::new(task_id, self.shared.clone()));
+        if self
+            .shared
+            .store
+            .get()
+            .task
+            .is_some_and(|task| task.skips_check)
+        {
+            run.control.skip_check();
+        }
         let (is_at_work, over) = channel();
         let (shared, lived) = (self.shared.clone(), run.clone());
         thread::spawn(move || {
@@ -197,12 +244,7 @@ fn settle(shared: &Shared, task_id: &str, end: End) {
             tracing::info!(task_id, "the task was deleted");
             shared.outbox.forget_task(task_id);
             shared.store.update_or_warn(leave);
-            let directory = shared.store.task_dir(task_id);
-            if let Err(error) = std::fs::remove_dir_all(&directory)
-                && error.kind() != std::io::ErrorKind::NotFound
-            {
-                tracing::warn!(%error, path = %directory.display(), "ledgers are left behind");
-            }
+            remove_ledgers(shared, task_id);
         }
         End::Over(owed) => {
             tracing::info!(
@@ -218,5 +260,15 @@ fn settle(shared: &Shared, task_id: &str, end: End) {
             });
             shared.outbox.nudge();
         }
+    }
+}
+
+fn remove_ledgers(shared: &Shared, task_id: &str) {
+    let _permit = shared.quiet_time.permit();
+    let directory = shared.store.task_dir(task_id);
+    if let Err(error) = std::fs::remove_dir_all(&directory)
+        && error.kind() != std::io::ErrorKind::NotFound
+    {
+        tracing::warn!(%error, path = %directory.display(), "ledgers are left behind");
     }
 }

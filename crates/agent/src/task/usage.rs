@@ -71,11 +71,47 @@ impl UsageMeter {
     }
 }
 
+/// How busy the machine was while something went on, in percent, as far as it is known.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct Load {
+    /// Share of all processors that was busy.
+    pub(crate) cpu_percent: Option<f64>,
+    /// Share of the memory that is not available at the end.
+    pub(crate) memory_percent: Option<f64>,
+}
+
+/// Measures the load from its making to [`LoadMeter::end`].
+#[derive(Debug)]
+pub(crate) struct LoadMeter {
+    begun: Instant,
+    before: Sample,
+}
+
+impl LoadMeter {
+    pub(crate) fn begin() -> Self {
+        Self {
+            begun: Instant::now(),
+            before: Sample::of_this_machine(),
+        }
+    }
+
+    pub(crate) fn end(&self) -> Load {
+        let now = Sample::of_this_machine();
+        Load {
+            cpu_percent: now
+                .since(Some(&self.before), self.begun.elapsed())
+                .total_cpu_percent,
+            memory_percent: now.memory_percent(),
+        }
+    }
+}
+
 /// What the kernel has counted so far. Ticks have a length that cancels out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Sample {
     processors: Option<ProcessorTicks>,
     agent_ticks: Option<u64>,
+    all_memory_kib: Option<u64>,
     used_memory_kib: Option<u64>,
     agent_memory_kib: Option<u64>,
     disk_bytes: Option<u64>,
@@ -99,6 +135,7 @@ impl Sample {
         Self {
             processors: parse_processor_ticks(&first_line("/proc/stat")),
             agent_ticks: parse_process_ticks(&text("/proc/self/stat")),
+            all_memory_kib: number_after(&memory, "MemTotal:"),
             used_memory_kib: number_after(&memory, "MemTotal:")
                 .zip(number_after(&memory, "MemAvailable:"))
                 .map(|(all, available)| all.saturating_sub(available)),
@@ -108,6 +145,15 @@ impl Sample {
                 .map(|kib| kib.saturating_mul(1024)),
             agent_disk_bytes: sum_after(&io, ["read_bytes:", "write_bytes:"]),
         }
+    }
+
+    /// Share of the memory that is not available, in percent.
+    fn memory_percent(&self) -> Option<f64> {
+        let all = self.all_memory_kib.filter(|all| *all > 0)?;
+        Some(within(
+            self.used_memory_kib? as f64 / all as f64 * 100.0,
+            100.0,
+        ))
     }
 
     /// What was used from `before` until this sample, which was taken `elapsed` later.
@@ -222,6 +268,7 @@ mod tests {
                 all: 1000,
             }),
             agent_ticks: Some(100),
+            all_memory_kib: None,
             used_memory_kib: Some(1),
             agent_memory_kib: Some(1),
             disk_bytes: Some(0),
@@ -233,6 +280,7 @@ mod tests {
                 all: 1400,
             }),
             agent_ticks: Some(150),
+            all_memory_kib: Some(7 * 1024),
             used_memory_kib: Some(3 * 1024 + 512),
             agent_memory_kib: Some(u64::MAX),
             disk_bytes: Some(5_000_000),
@@ -247,6 +295,8 @@ mod tests {
             agent_disk_mbit: None,
         };
         assert_eq!(now.since(Some(&before), Duration::from_secs(4)), usage);
+        assert_eq!(now.memory_percent(), Some(50.0));
+        assert_eq!(before.memory_percent(), None);
         let alone = now.since(None, Duration::ZERO);
         assert_eq!(
             (alone.total_cpu_percent, alone.total_disk_mbit),
@@ -272,6 +322,9 @@ mod tests {
             "{sample:?}"
         );
         assert!(sample.agent_ticks.is_some(), "{sample:?}");
+        let load = LoadMeter::begin().end();
+        let memory_percent = load.memory_percent.unwrap();
+        assert!(memory_percent > 0.0 && memory_percent <= 100.0, "{load:?}");
     }
 
     #[test]
@@ -283,6 +336,7 @@ mod tests {
                 all: counted / 2,
             }),
             agent_ticks: Some(counted),
+            all_memory_kib: Some(counted),
             used_memory_kib: Some(counted),
             agent_memory_kib: Some(counted),
             disk_bytes: Some(counted),

@@ -163,7 +163,7 @@ impl Watch {
 
 /// The speed limits as last read.
 #[derive(Debug, Default)]
-struct Limits {
+pub(super) struct Limits {
     read_at: Option<Instant>,
     windows: Vec<SpeedLimitlJson>,
     task_mbit_per_second: u32,
@@ -171,7 +171,7 @@ struct Limits {
 
 impl Limits {
     /// Reads the limits if they are old. Those known stay in force while nobody answers.
-    fn refresh(&mut self, client: &Client, task_id: &str) {
+    pub(super) fn refresh(&mut self, client: &Client, task_id: &str) {
         if self
             .read_at
             .is_some_and(|read_at| read_at.elapsed() < LIMITS_INTERVAL)
@@ -190,7 +190,8 @@ impl Limits {
         }
     }
 
-    fn now(&self) -> Option<u64> {
+    /// The limit at this time, in bytes per second.
+    pub(super) fn now(&self) -> Option<u64> {
         let time = jiff::ZonedDateTime::now().time();
         bytes_per_second(&self.windows, self.task_mbit_per_second, time)
     }
@@ -207,6 +208,7 @@ mod tests {
             syncing: true,
             data_path: None,
             target_message: String::new(),
+            network_check: false,
             volumes: Vec::new(),
         }))
     }

@@ -5,6 +5,7 @@ use std::net::TcpListener;
 use std::sync::mpsc::{Receiver, channel};
 
 use rehost_certificates::TaskCertificates;
+use rehost_log_files::LogSink;
 use rehost_sms_api::client::{ClientConfig, Credentials};
 use rehost_sms_api::rehost::{AssignedVolume, CertificateSet, ImageFormat, TargetAssignments};
 use secrecy::ExposeSecret;
@@ -68,6 +69,7 @@ fn service(endpoint: String, directory: &Path) -> Service {
             devices: vec![],
         },
         served: BTreeMap::new(),
+        log_requests: LogRequests::new(LogSink::default()),
     }
 }
 
@@ -89,6 +91,7 @@ fn assignment() -> TargetAssignment {
             passphrase: set.passphrase.expose_secret().into(),
         },
         committed: false,
+        logs_requested_at: None,
     }
 }
 

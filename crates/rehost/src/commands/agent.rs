@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::Result;
 use clap::Args;
 use rehost_agent::{AgentAccess, AgentOptions};
+use rehost_log_files::LogSink;
 
 use super::joining::JoinOptions;
 use super::role::run_until_interrupted;
@@ -21,7 +22,8 @@ Examples:
       image files instead of disks, as anybody
 
 The agent opens every connection; nothing connects to it. It only reads disks. It may be killed at
-any time: started again it goes on where it was.")]
+any time: started again it goes on where it was. It keeps the last of its log in DIR/logs, 16 MiB at
+most; `rehost tasks log` fetches that.")]
 pub(crate) struct Options {
     #[command(flatten)]
     join: JoinOptions,
@@ -60,7 +62,7 @@ struct KeyOptions {
 ///
 /// # Errors
 /// If joining fails, or if the state directory cannot be used.
-pub(crate) fn run(options: Options) -> Result<ExitCode> {
+pub(crate) fn run(options: Options, logs: LogSink) -> Result<ExitCode> {
     let KeyOptions {
         key_file,
         endpoint,
@@ -82,6 +84,7 @@ pub(crate) fn run(options: Options) -> Result<ExitCode> {
         name: Some(options.join.name),
         disks: options.disks,
         streams: options.streams,
+        logs,
         sync_interval: Duration::from_secs(options.sync_interval_seconds.into()),
     };
     run_until_interrupted(move |stop| rehost_agent::run(&agent, stop))

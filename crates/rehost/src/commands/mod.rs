@@ -15,20 +15,21 @@ pub(crate) mod verify;
 use std::process::ExitCode;
 
 use anyhow::Result;
+use rehost_log_files::LogSink;
 
 use crate::cli::Command;
 use crate::demo;
 
-/// Runs a subcommand.
+/// Runs a subcommand. Roles that keep log files open `logs` in their state directory.
 ///
 /// # Errors
 /// If it fails; the error is for people, with its causes.
-pub(crate) fn run(command: Command) -> Result<ExitCode> {
+pub(crate) fn run(command: Command, logs: LogSink) -> Result<ExitCode> {
     match command {
         Command::Serve(options) => serve::run(options),
         Command::JoinToken(options) => join_token::run(&options),
-        Command::Agent(options) => agent::run(options),
-        Command::Receive(options) => receive::run(options),
+        Command::Agent(options) => agent::run(options, logs),
+        Command::Receive(options) => receive::run(options, logs),
         Command::Sources(command) => sources::run(&command),
         Command::Targets(command) => targets::run(&command),
         Command::Tasks(command) => tasks::run(&command),

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use anyhow::{Result, ensure};
 use clap::Args;
+use rehost_log_files::LogSink;
 use rehost_receiver::ReceiverOptions;
 
 use super::joining::JoinOptions;
@@ -22,7 +23,8 @@ Examples:
       offers block devices, which a task may then overwrite
 
 Sources connect to the port of --listen. Each connection must show the certificate that was minted
-for its task. The receiver may be killed at any time: started again it goes on where it was.")]
+for its task. The receiver may be killed at any time: started again it goes on where it was. It keeps
+the last of its log in DIR/logs, 16 MiB at most; `rehost tasks log` fetches that.")]
 pub(crate) struct Options {
     #[command(flatten)]
     join: JoinOptions,
@@ -44,7 +46,7 @@ pub(crate) struct Options {
 ///
 /// # Errors
 /// If joining fails, or if state directory, images or port cannot be used.
-pub(crate) fn run(options: Options) -> Result<ExitCode> {
+pub(crate) fn run(options: Options, logs: LogSink) -> Result<ExitCode> {
     ensure!(
         options.images.is_some() || !options.devices.is_empty(),
         "nothing to receive into: give --images DIR, or --device PATH"
@@ -56,6 +58,7 @@ pub(crate) fn run(options: Options) -> Result<ExitCode> {
         listen: options.listen,
         advertise: options.advertise,
         images: options.images,
+        logs,
         devices: options.devices,
     };
     run_until_interrupted(move |stop| rehost_receiver::run(&receiver, stop))

@@ -20,6 +20,8 @@ use crate::wire::{Failure, Kind};
 
 /// How often the connection is set up.
 const ATTEMPTS: u32 = 10;
+/// Who has not answered at all after so many attempts is not going to.
+const VAIN_ATTEMPTS: u32 = 3;
 /// Time between two attempts, so that they do not all meet the same moment.
 const ATTEMPT_PAUSE: Duration = Duration::from_millis(100);
 /// How long an attempt may take to connect, and then for each answer.
@@ -66,14 +68,15 @@ pub fn measure(probe: &LinkProbe, control: &Control) -> LinkFigures {
     let addresses = match resolve(&probe.peer) {
         Ok(addresses) => addresses,
         Err(error) => {
-            figures.attempts = ATTEMPTS;
+            figures.attempts = 1;
             figures.trouble = Some(told(SourceError::link(&probe.peer, error)));
             return figures;
         }
     };
     let mut reachable: Option<SocketAddr> = None;
     for _ in 0..ATTEMPTS {
-        if control.should_stop() {
+        let vain = reachable.is_none() && figures.attempts >= VAIN_ATTEMPTS;
+        if vain || control.should_stop() {
             break;
         }
         figures.attempts += 1;
