@@ -146,6 +146,7 @@ CREATE TABLE tasks (
     domain_id     TEXT NOT NULL,
     source_id     TEXT NOT NULL UNIQUE REFERENCES sources (id),
     target_id     TEXT REFERENCES targets (id),
+    template_id   TEXT,                   -- what the target server is made from
     name          TEXT NOT NULL,
     name_folded   TEXT NOT NULL,
     state         TEXT NOT NULL,
@@ -167,6 +168,7 @@ CREATE TABLE tasks (
 CREATE INDEX tasks_by_date ON tasks (domain_id, create_date, id, name_folded);
 CREATE INDEX tasks_by_state ON tasks (domain_id, state, create_date, id);
 CREATE INDEX tasks_by_target ON tasks (target_id, create_date, id);
+CREATE INDEX tasks_by_template ON tasks (template_id, create_date, id);
 CREATE INDEX tasks_by_checked ON tasks (domain_id, checked, source_id);
 
 -- How many sources and tasks of a domain are in each state. Changed in the transaction that changes
@@ -301,6 +303,7 @@ CREATE TABLE audit (
     request_id TEXT NOT NULL,
     address    TEXT NOT NULL
 );
+CREATE INDEX audit_by_id ON audit (domain_id, id);
 CREATE INDEX audit_by_time ON audit (domain_id, time, id);
 CREATE INDEX audit_by_user ON audit (domain_id, user_id, time, id);
 CREATE INDEX audit_by_trace ON audit (domain_id, trace, time, id);

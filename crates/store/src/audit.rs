@@ -43,8 +43,8 @@ pub struct AuditRow {
     pub address: String,
 }
 
-/// Which entries of a domain to list. Absent means any.
-#[derive(Clone, Debug)]
+/// Which entries of a domain to list. Absent means any; the domain is always meant.
+#[derive(Clone, Debug, Default)]
 pub struct AuditFilter {
     /// Their tenant.
     pub domain_id: String,
@@ -53,7 +53,7 @@ pub struct AuditFilter {
     /// Before this time, milliseconds since 1970.
     pub to: Option<i64>,
     /// Exact user id.
-    pub user_id: Option<String>,
+    pub user: Option<String>,
     /// Exact operation.
     pub trace: Option<String>,
     /// Exact object.
@@ -66,11 +66,7 @@ impl AuditFilter {
     pub fn of(domain_id: &str) -> Self {
         Self {
             domain_id: domain_id.to_owned(),
-            from: None,
-            to: None,
-            user_id: None,
-            trace: None,
-            object_id: None,
+            ..Self::default()
         }
     }
 
@@ -78,7 +74,7 @@ impl AuditFilter {
         sql.push(" FROM audit a WHERE a.domain_id = ")
             .bind(&self.domain_id);
         sql.and("a.object_id = ", self.object_id.as_ref());
-        sql.and("a.user_id = ", self.user_id.as_ref());
+        sql.and("a.user_id = ", self.user.as_ref());
         sql.and("a.trace = ", self.trace.as_ref());
         sql.and("a.time >= ", self.from);
         sql.and("a.time < ", self.to);
@@ -101,14 +97,12 @@ impl AuditFilter {
         sql
     }
 
-    pub(crate) fn after(&self, after: Option<(i64, &str)>, limit: i64) -> Sql {
+    /// The next rows after an id, oldest first: the ids are in the order of time.
+    pub(crate) fn after(&self, after: &str, limit: i64) -> Sql {
         let mut sql = Sql::new(concat!("SELECT ", columns!()));
         self.push(&mut sql);
-        if let Some((time, id)) = after {
-            sql.push(" AND (a.time, a.id) > (").bind(time);
-            sql.push(", ").bind(id).push(")");
-        }
-        sql.push(" ORDER BY a.time, a.id LIMIT ").bind(limit);
+        sql.push(" AND a.id > ").bind(after);
+        sql.push(" ORDER BY a.id LIMIT ").bind(limit);
         sql
     }
 }
@@ -162,15 +156,15 @@ impl Store {
         Ok((rows, count))
     }
 
-    /// The next entries that fit, oldest first, after the one of this time and id; for an export,
-    /// which goes on with the last row that it got.
+    /// The next entries that fit, oldest first, after the one with this id (from the beginning if it
+    /// is empty); for an export, which goes on with the last row that it got.
     ///
     /// # Errors
     /// [`StoreError::Statement`].
     pub async fn audit_after(
         &self,
         filter: &AuditFilter,
-        after: Option<(i64, &str)>,
+        after: &str,
         limit: i64,
     ) -> Result<Vec<AuditRow>, StoreError> {
         filter

@@ -1,8 +1,11 @@
 //! Tenants and their projects.
 
+use crate::access_keys::{self, AccessKeyRow};
 use crate::database::Store;
 use crate::error::StoreError;
+use crate::migprojects::{self, MigprojectRow};
 use crate::sql::Sql;
+use crate::users::{self, UserRow};
 
 /// A tenant. Everything but other tenants' doings belongs to exactly one.
 #[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
@@ -26,26 +29,44 @@ pub struct ProjectRow {
     pub name: String,
 }
 
+/// A tenant that is about to be added, with what one has from the beginning.
+#[derive(Clone, Debug)]
+pub struct NewDomain {
+    /// The tenant.
+    pub domain: DomainRow,
+    /// Its first project.
+    pub project: ProjectRow,
+    /// Its default migration project.
+    pub migproject: MigprojectRow,
+    /// Its first administrator; absent if its users are somebody else's to keep.
+    pub administrator: Option<UserRow>,
+    /// A first pair of keys of the administrator.
+    pub key: Option<AccessKeyRow>,
+}
+
 impl Store {
-    /// Adds a tenant with its projects.
+    /// Adds a tenant with everything that one has from the beginning.
     ///
     /// # Errors
     /// [`StoreError::Exists`] if an id or a name is taken; nothing is added then.
-    pub async fn insert_domain(
-        &self,
-        domain: &DomainRow,
-        projects: &[ProjectRow],
-    ) -> Result<(), StoreError> {
+    pub async fn insert_domain(&self, new: &NewDomain) -> Result<(), StoreError> {
         const ACT: &str = "add a domain";
-        let (domain, projects) = (domain.clone(), projects.to_vec());
+        let new = new.clone();
         self.change(move |connection| {
             Box::pin(async move {
                 let mut sql = Sql::new("INSERT INTO domains (id, name, create_date) VALUES (");
-                sql.bind(domain.id).push(", ").bind(domain.name).push(", ");
-                sql.bind(domain.create_date).push(")");
+                sql.bind(new.domain.id).push(", ");
+                sql.bind(new.domain.name).push(", ");
+                sql.bind(new.domain.create_date).push(")");
                 sql.execute(connection, ACT).await?;
-                for project in projects {
-                    insert_project(project).execute(connection, ACT).await?;
+                let project = insert_project(new.project);
+                project.execute(connection, ACT).await?;
+                migprojects::insert(connection, new.migproject).await?;
+                if let Some(administrator) = new.administrator {
+                    users::insert(connection, administrator).await?;
+                }
+                if let Some(key) = new.key {
+                    access_keys::insert(connection, key).await?;
                 }
                 Ok(())
             })

@@ -53,7 +53,7 @@ pub use audit::{AuditFilter, AuditRow};
 pub use counters::Overview;
 pub use database::{Store, StoreOptions};
 pub use documents::{LogArchiveRow, ProofRow};
-pub use domains::{DomainRow, ProjectRow};
+pub use domains::{DomainRow, NewDomain, ProjectRow};
 pub use error::StoreError;
 pub use identities::{IdentityRow, JoinTokenRow};
 pub use migprojects::MigprojectRow;

@@ -1,5 +1,7 @@
 //! Migration projects (SMS, CreateMigproject): groups of source servers.
 
+use sqlx::AnyConnection;
+
 use crate::Page;
 use crate::database::Store;
 use crate::error::{Act as _, StoreError};
@@ -44,20 +46,7 @@ impl Store {
                     let sql = no_default(&row.domain_id);
                     sql.execute(connection, "unset the default project").await?;
                 }
-                sqlx::query(
-                    "INSERT INTO migprojects (id, domain_id, name, is_default, body, create_date, \
-                     generation) VALUES ($1, $2, $3, $4, $5, $6, 1)",
-                )
-                .bind(row.id)
-                .bind(row.domain_id)
-                .bind(row.name)
-                .bind(row.is_default)
-                .bind(row.body)
-                .bind(row.create_date)
-                .execute(connection)
-                .await
-                .act("add a migration project")?;
-                Ok(())
+                insert(connection, row).await
             })
         })
         .await
@@ -192,6 +181,27 @@ impl Store {
         sql.number(self.pool(), "count the sources of a project")
             .await
     }
+}
+
+/// Adds a project of generation 1.
+pub(crate) async fn insert(
+    connection: &mut AnyConnection,
+    row: MigprojectRow,
+) -> Result<(), StoreError> {
+    sqlx::query(
+        "INSERT INTO migprojects (id, domain_id, name, is_default, body, create_date, generation) \
+         VALUES ($1, $2, $3, $4, $5, $6, 1)",
+    )
+    .bind(row.id)
+    .bind(row.domain_id)
+    .bind(row.name)
+    .bind(row.is_default)
+    .bind(row.body)
+    .bind(row.create_date)
+    .execute(connection)
+    .await
+    .act("add a migration project")?;
+    Ok(())
 }
 
 const NO_SUCH_PROJECT: &str = "find the project that becomes the default";

@@ -10,8 +10,8 @@ use crate::sources::{SourceRow, columns};
 use crate::sql::{Sql, contains};
 use crate::tasks::TaskRow;
 
-/// Which sources of a domain to list. Absent means any.
-#[derive(Clone, Debug)]
+/// Which sources of a domain to list. Absent means any; the domain is always meant.
+#[derive(Clone, Debug, Default)]
 pub struct SourceFilter {
     /// Their tenant.
     pub domain_id: String,
@@ -49,19 +49,7 @@ impl SourceFilter {
     pub fn of(domain_id: &str) -> Self {
         Self {
             domain_id: domain_id.to_owned(),
-            state: None,
-            name: None,
-            id: None,
-            ip: None,
-            ipv6: None,
-            migproject: None,
-            migration_cycle: None,
-            enterprise_project: None,
-            seen_since: None,
-            unseen_since: None,
-            has_consistency_result: None,
-            target_id: None,
-            owner: None,
+            ..Self::default()
         }
     }
 

@@ -7,8 +7,8 @@ use crate::error::StoreError;
 use crate::sql::{Sql, contains};
 use crate::tasks::{TaskRow, columns};
 
-/// Which tasks of a domain to list. Absent means any.
-#[derive(Clone, Debug)]
+/// Which tasks of a domain to list. Absent means any; the domain is always meant.
+#[derive(Clone, Debug, Default)]
 pub struct TaskFilter {
     /// Their tenant.
     pub domain_id: String,
@@ -30,11 +30,7 @@ impl TaskFilter {
     pub fn of(domain_id: &str) -> Self {
         Self {
             domain_id: domain_id.to_owned(),
-            states: Vec::new(),
-            name: None,
-            id: None,
-            source_id: None,
-            enterprise_project: None,
+            ..Self::default()
         }
     }
 
@@ -127,6 +123,20 @@ impl Store {
         ));
         sql.bind_list(ids);
         sql.all(self.pool(), "read the tasks of sources").await
+    }
+
+    /// All tasks whose target servers are made from a template, oldest first.
+    ///
+    /// # Errors
+    /// [`StoreError::Statement`].
+    pub async fn tasks_of_template(&self, template_id: &str) -> Result<Vec<TaskRow>, StoreError> {
+        let mut sql = Sql::new(concat!(
+            "SELECT ",
+            columns!(),
+            " FROM tasks t WHERE t.template_id = "
+        ));
+        sql.bind(template_id).push(" ORDER BY t.create_date, t.id");
+        sql.all(self.pool(), "list the tasks of a template").await
     }
 
     /// All tasks bound to a target, oldest first.

@@ -39,8 +39,8 @@ impl std::fmt::Debug for TemplateRow {
     }
 }
 
-/// Which templates of a domain to list. Absent means any.
-#[derive(Clone, Debug)]
+/// Which templates of a domain to list. Absent means any; the domain is always meant.
+#[derive(Clone, Debug, Default)]
 pub struct TemplateFilter {
     /// Their tenant.
     pub domain_id: String,
@@ -60,10 +60,7 @@ impl TemplateFilter {
     pub fn of(domain_id: &str) -> Self {
         Self {
             domain_id: domain_id.to_owned(),
-            name: None,
-            availability_zone: None,
-            region: None,
-            id: None,
+            ..Self::default()
         }
     }
 
@@ -168,18 +165,35 @@ impl Store {
         }
     }
 
-    /// Removes templates of a domain: how many there were.
+    /// Whether a task refers to a template.
     ///
     /// # Errors
-    /// Those of the database.
-    pub async fn delete_templates(
-        &self,
-        domain_id: &str,
-        ids: &[String],
-    ) -> Result<u64, StoreError> {
-        let mut sql = Sql::new("DELETE FROM templates WHERE domain_id = ");
-        sql.bind(domain_id).push(" AND id IN ").bind_list(ids);
-        self.change(move |connection| Box::pin(sql.execute(connection, "remove templates")))
-            .await
+    /// [`StoreError::Statement`].
+    pub async fn is_template_in_use(&self, id: &str) -> Result<bool, StoreError> {
+        let mut sql = Sql::new("SELECT COUNT(*) FROM tasks WHERE template_id = ");
+        sql.bind(id);
+        let number = sql
+            .number(self.pool(), "look for tasks of a template")
+            .await?;
+        Ok(number > 0)
+    }
+
+    /// Removes a template that is still of the generation it was read with, and that no task refers
+    /// to.
+    ///
+    /// # Errors
+    /// [`StoreError::Changed`] if it is not, or if one does.
+    pub async fn delete_template(&self, row: &TemplateRow) -> Result<(), StoreError> {
+        const ACT: &str = "remove a template";
+        let query = sqlx::query(
+            "DELETE FROM templates WHERE id = $1 AND generation = $2 \
+             AND NOT EXISTS (SELECT 1 FROM tasks WHERE template_id = $1)",
+        )
+        .bind(row.id.clone())
+        .bind(row.generation);
+        match self.run(ACT, query).await? {
+            0 => Err(StoreError::Changed { act: ACT }),
+            _ => Ok(()),
+        }
     }
 }

@@ -244,7 +244,10 @@ impl Store {
     }
 }
 
-async fn insert(connection: &mut AnyConnection, user: UserRow) -> Result<(), StoreError> {
+pub(crate) async fn insert(
+    connection: &mut AnyConnection,
+    user: UserRow,
+) -> Result<(), StoreError> {
     sqlx::query(
         "INSERT INTO users (id, domain_id, name, role, enabled, password_hash, failures, \
          locked_until, password_changed_at, create_date) \
