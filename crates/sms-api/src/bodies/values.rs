@@ -4,6 +4,7 @@
 //! of its rule and not as a malformed body. These types exist in the schemas alone.
 
 use utoipa::openapi::RefOr;
+use utoipa::openapi::extensions::Extensions;
 use utoipa::openapi::schema::{ObjectBuilder, Schema, SchemaType, Type};
 use utoipa::{PartialSchema, ToSchema};
 
@@ -46,21 +47,9 @@ words! {
     SourceState: "unavailable" "waiting" "initialize" "replicate" "syncing" "stopping" "stopped"
         "skipping" "deleting" "clearing" "cleared" "clearfailed" "premigready" "premiging"
         "premiged" "premigfailed" "cloning" "cutovering" "finished" "error";
-    /// State of a source server as agents write it: in either case, and with `init` beside
-    /// `initialize`.
-    CopyState: "unavailable" "waiting" "init" "initialize" "replicate" "syncing" "stopping"
-        "stopped" "skipping" "deleting" "clearing" "cleared" "clearfailed" "premigready"
-        "premiging" "premiged" "premigfailed" "cloning" "cutovering" "finished" "error"
-        "UNAVAILABLE" "WAITING" "INIT" "INITIALIZE" "REPLICATE" "SYNCING" "STOPPING" "STOPPED"
-        "SKIPPING" "DELETING" "CLEARING" "CLEARED" "CLEARFAILED" "PREMIGREADY" "PREMIGING"
-        "PREMIGED" "PREMIGFAILED" "CLONING" "CUTOVERING" "FINISHED" "ERROR";
     /// Stage of a migration.
     MigrationCycle: "no_ready" "ready_for_test" "testing" "tested" "checking" "setting"
         "replicating" "syncing" "cutovering" "cutovered";
-    /// Stage of a migration as agents write it: in either case.
-    CopyCycle: "no_ready" "ready_for_test" "testing" "tested" "checking" "setting" "replicating"
-        "syncing" "cutovering" "cutovered" "NO_READY" "READY_FOR_TEST" "TESTING" "TESTED"
-        "CHECKING" "SETTING" "REPLICATING" "SYNCING" "CUTOVERING" "CUTOVERED";
 
     /// Migration method.
     MigrationMethod: "MIGRATE_BLOCK" "MIGRATE_FILE";
@@ -90,6 +79,39 @@ words! {
     CloneState: "NOT_READY" "READY" "PREPARING" "CREATING" "ERROR" "FINISHED";
     /// State of the collection of logs.
     LogCollectStatus: "INIT" "UPLOADING" "UPLOAD_FAIL" "UPLOADED";
+}
+
+/// Declares types that are one of some words in either case. The words are given in lower case.
+macro_rules! words_in_any_case {
+    ($($(#[$doc:meta])* $name:ident: $($word:literal)+;)+) => {$(
+        $(#[$doc])*
+        pub(super) enum $name {}
+
+        impl PartialSchema for $name {
+            fn schema() -> RefOr<Schema> {
+                let lower = [$($word),+].map(str::to_owned);
+                let upper = lower.clone().map(|word| word.to_uppercase());
+                let any_case = Extensions::builder().add("x-case-insensitive", true);
+                ObjectBuilder::new()
+                    .schema_type(Type::String)
+                    .enum_values(Some(lower.into_iter().chain(upper)))
+                    .extensions(Some(any_case.build()))
+                    .into()
+            }
+        }
+
+        impl ToSchema for $name {}
+    )+};
+}
+
+words_in_any_case! {
+    /// State of a source server as agents write it, with `init` beside `initialize`.
+    CopyState: "unavailable" "waiting" "init" "initialize" "replicate" "syncing" "stopping"
+        "stopped" "skipping" "deleting" "clearing" "cleared" "clearfailed" "premigready"
+        "premiging" "premiged" "premigfailed" "cloning" "cutovering" "finished" "error";
+    /// Stage of a migration as agents write it.
+    CopyCycle: "no_ready" "ready_for_test" "testing" "tested" "checking" "setting" "replicating"
+        "syncing" "cutovering" "cutovered";
 }
 
 /// Declares identifiers, which are text and may arrive as an integer.

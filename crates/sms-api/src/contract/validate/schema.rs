@@ -27,6 +27,8 @@ pub(super) struct Schema {
     /// All of these hold as well.
     all: Vec<Self>,
     words: Option<Vec<Value>>,
+    /// Whether upper and lower case make no difference between words.
+    any_case: bool,
     text: TextLimits,
     number: NumberLimits,
     list: ListLimits,
@@ -91,7 +93,8 @@ impl Library {
         self.check_alternatives(schema, value)?;
         if let Some(words) = &schema.words {
             // `null` is a matter of types.
-            if !value.is_null() && !words.contains(value) {
+            let is_it = |word: &Value| word == value || schema.any_case && same_word(word, value);
+            if !value.is_null() && !words.iter().any(is_it) {
                 return Err(match value.as_str() {
                     Some("") => Fault::Empty,
                     _ => Fault::Unlisted(listed(words)),
@@ -271,6 +274,13 @@ fn type_of(value: &Value) -> u8 {
     }
 }
 
+fn same_word(one: &Value, other: &Value) -> bool {
+    match (one.as_str(), other.as_str()) {
+        (Some(one), Some(other)) => one.eq_ignore_ascii_case(other),
+        _ => false,
+    }
+}
+
 fn listed(words: &[Value]) -> String {
     let words: Vec<_> = words
         .iter()
@@ -305,6 +315,7 @@ pub(super) fn compile(schema: &Value) -> Schema {
         alternatives,
         all: several("allOf"),
         words: schema["enum"].as_array().cloned(),
+        any_case: schema["x-case-insensitive"] == true,
         text: TextLimits {
             min_length: size("minLength").unwrap_or(0),
             max_length: size("maxLength"),
@@ -422,6 +433,12 @@ mod tests {
                 json!("d"),
             ),
             (json!({"enum": ["a", "b"]}), json!("b"), json!("c")),
+            (json!({"enum": ["a", "b"]}), json!("b"), json!("B")),
+            (
+                json!({"enum": ["aB"], "x-case-insensitive": true}),
+                json!("Ab"),
+                json!("abb"),
+            ),
             (json!({"maxItems": 1}), json!([1]), json!([1, 2])),
             (json!({"minItems": 1}), json!([1]), json!([])),
             (
