@@ -113,6 +113,8 @@ CREATE INDEX sources_by_migproject ON sources (domain_id, migproject, add_date, 
 CREATE INDEX sources_by_enterprise_project ON sources (domain_id, enterprise_project, add_date, id);
 CREATE INDEX sources_by_ip ON sources (domain_id, ip, add_date, id);
 CREATE INDEX sources_by_ipv6 ON sources (domain_id, ipv6, add_date, id);
+-- Mailboxes are empty nearly always.
+CREATE INDEX sources_by_command ON sources (command_name, id) WHERE command_name IS NOT NULL;
 
 -- When agents were last heard of. Apart from the sources, because heart-beats are written all the
 -- time, many at once, and void nobody's decision. Every source has one row.

@@ -27,8 +27,9 @@ pub enum Notification {
 /// The notifications of all replicas, this one included.
 #[derive(Debug)]
 pub struct Notifications {
-    url: PostgresUrl,
-    /// Absent while the database is not listened to.
+    /// Absent with SQLite.
+    url: Option<PostgresUrl>,
+    /// Absent while the database cannot be reached.
     listener: Option<PgListener>,
 }
 
@@ -49,23 +50,31 @@ impl Store {
         Ok(())
     }
 
-    /// What replicas tell each other; none with SQLite, where there are no others.
-    #[must_use]
-    pub fn notifications(&self) -> Option<Notifications> {
-        match &self.shared.database {
-            Database::Sqlite(_) => None,
-            Database::Postgres(url) => Some(Notifications {
-                url: url.clone(),
+    /// Begins to listen. Everything that is told after this returned is heard.
+    ///
+    /// # Errors
+    /// [`StoreError::Statement`] if the database cannot be listened to.
+    pub async fn notifications(&self) -> Result<Notifications, StoreError> {
+        let Database::Postgres(url) = &self.shared.database else {
+            return Ok(Notifications {
+                url: None,
                 listener: None,
-            }),
-        }
+            });
+        };
+        let listener = listen(url).await.act("listen to the other replicas")?;
+        Ok(Notifications {
+            url: Some(url.clone()),
+            listener: Some(listener),
+        })
     }
 }
 
 impl Notifications {
-    /// Waits for the next one. The first is [`Notification::Everything`]: all that is told from then
-    /// on is heard. May be dropped and called again.
+    /// Waits for the next one; with SQLite forever.
     pub async fn next(&mut self) -> Notification {
+        let Some(url) = &self.url else {
+            return std::future::pending().await;
+        };
         loop {
             if let Some(listener) = &mut self.listener {
                 match listener.try_recv().await {
@@ -78,7 +87,7 @@ impl Notifications {
                     }
                 }
             }
-            match listen(&self.url).await {
+            match listen(url).await {
                 Ok(listener) => {
                     self.listener = Some(listener);
                     return Notification::Everything;
