@@ -188,7 +188,7 @@ impl Store {
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn delete_old_log_archives(&self, now: i64) -> Result<u64, StoreError> {
+    pub async fn delete_expired_log_archives(&self, now: i64) -> Result<u64, StoreError> {
         const ACT: &str = "drop old logs";
         self.change(move |connection| {
             Box::pin(async move {
@@ -225,7 +225,7 @@ impl Store {
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn drop_document_upload(&self, upload: &str) -> Result<(), StoreError> {
+    pub async fn drop_upload(&self, upload: &str) -> Result<(), StoreError> {
         let query = sqlx::query(
             "DELETE FROM document_parts WHERE upload = $1 \
              AND NOT EXISTS (SELECT 1 FROM proofs WHERE upload = $1) \
@@ -241,7 +241,7 @@ impl Store {
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn drop_unfinished_documents(&self, before: i64) -> Result<u64, StoreError> {
+    pub async fn drop_unfinished_uploads(&self, before: i64) -> Result<u64, StoreError> {
         let query = sqlx::query(
             "DELETE FROM document_parts WHERE upload IN (SELECT p.upload FROM document_parts p \
              WHERE NOT EXISTS (SELECT 1 FROM proofs WHERE proofs.upload = p.upload) \

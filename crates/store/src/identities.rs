@@ -141,14 +141,12 @@ impl Store {
     }
 
     /// Removes an identity, so that its certificate opens nothing any more. Says whether there was
-    /// one in this domain.
+    /// one.
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn delete_identity(&self, domain_id: &str, id: &str) -> Result<bool, StoreError> {
-        let query = sqlx::query("DELETE FROM identities WHERE id = $1 AND domain_id = $2")
-            .bind(id.to_owned())
-            .bind(domain_id.to_owned());
+    pub async fn delete_identity(&self, id: &str) -> Result<bool, StoreError> {
+        let query = sqlx::query("DELETE FROM identities WHERE id = $1").bind(id.to_owned());
         Ok(self.run("remove an identity", query).await? == 1)
     }
 }

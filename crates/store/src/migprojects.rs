@@ -116,16 +116,16 @@ impl Store {
         }
     }
 
-    /// Makes a project the default of its domain, instead of the one that is. Says whether the domain
-    /// has such a project; nothing has changed if not.
+    /// Makes a project the default of its domain, instead of the one that is.
     ///
     /// # Errors
-    /// [`StoreError::Changed`] if somebody else sets a default at the same time.
+    /// [`StoreError::Changed`] if the domain has no such project (any more), or if somebody else sets
+    /// a default at the same time; nothing has changed then.
     pub async fn set_default_migproject(
         &self,
         domain_id: &str,
         id: &str,
-    ) -> Result<bool, StoreError> {
+    ) -> Result<(), StoreError> {
         const ACT: &str = "set the default project";
         let (domain_id, id) = (domain_id.to_owned(), id.to_owned());
         let done = self
@@ -133,45 +133,49 @@ impl Store {
                 Box::pin(async move {
                     let sql = no_default(&domain_id);
                     sql.execute(connection, ACT).await?;
-                    let mut sql = Sql::new("UPDATE migprojects SET is_default = 1, generation = generation + 1 WHERE id = ");
+                    let mut sql = Sql::new(
+                        "UPDATE migprojects SET is_default = 1, generation = generation + 1 \
+                         WHERE id = ",
+                    );
                     sql.bind(id).push(" AND domain_id = ").bind(domain_id);
                     match sql.execute(connection, ACT).await? {
-                        // Takes back that there is no default.
-                        0 => Err(StoreError::Changed {
-                            act: NO_SUCH_PROJECT,
-                        }),
+                        0 => Err(StoreError::Changed { act: ACT }),
                         _ => Ok(()),
                     }
                 })
             })
             .await;
         match done {
-            Ok(()) => Ok(true),
-            Err(StoreError::Changed { act }) if act == NO_SUCH_PROJECT => Ok(false),
             Err(StoreError::Exists { act }) => Err(StoreError::Changed { act }),
-            Err(error) => Err(error),
+            done => done,
         }
     }
 
-    /// Removes a project of a domain; says whether there was one. The default is never removed.
+    /// Removes a project that is still of the generation it was read with, that is not the default,
+    /// and that no source is in.
     ///
     /// # Errors
-    /// Those of the database.
-    pub async fn delete_migproject(&self, domain_id: &str, id: &str) -> Result<bool, StoreError> {
+    /// [`StoreError::Changed`] if one of these is not so.
+    pub async fn delete_migproject(&self, row: &MigprojectRow) -> Result<(), StoreError> {
+        const ACT: &str = "remove a migration project";
         let query = sqlx::query(
-            "DELETE FROM migprojects WHERE id = $1 AND domain_id = $2 AND is_default = 0 \
-             AND NOT EXISTS (SELECT 1 FROM sources WHERE domain_id = $2 AND migproject = $1)",
+            "DELETE FROM migprojects WHERE id = $1 AND generation = $2 AND is_default = 0 \
+             AND NOT EXISTS (SELECT 1 FROM sources WHERE domain_id = $3 AND migproject = $1)",
         )
-        .bind(id.to_owned())
-        .bind(domain_id.to_owned());
-        Ok(self.run("remove a migration project", query).await? == 1)
+        .bind(row.id.clone())
+        .bind(row.generation)
+        .bind(row.domain_id.clone());
+        match self.run(ACT, query).await? {
+            0 => Err(StoreError::Changed { act: ACT }),
+            _ => Ok(()),
+        }
     }
 
     /// How many sources are in a project.
     ///
     /// # Errors
     /// [`StoreError::Statement`].
-    pub async fn count_sources_of_migproject(
+    pub async fn sources_in_migproject(
         &self,
         domain_id: &str,
         id: &str,
@@ -203,8 +207,6 @@ pub(crate) async fn insert(
     .act("add a migration project")?;
     Ok(())
 }
-
-const NO_SUCH_PROJECT: &str = "find the project that becomes the default";
 
 fn no_default(domain_id: &str) -> Sql {
     let mut sql = Sql::new(

@@ -27,9 +27,8 @@ pub enum Notification {
 /// The notifications of all replicas, this one included.
 #[derive(Debug)]
 pub struct Notifications {
-    /// Absent with SQLite.
-    url: Option<PostgresUrl>,
-    /// Absent while the database cannot be reached.
+    url: PostgresUrl,
+    /// Absent while the database is not listened to.
     listener: Option<PgListener>,
 }
 
@@ -50,31 +49,23 @@ impl Store {
         Ok(())
     }
 
-    /// Begins to listen. Everything that is told after this returned is heard.
-    ///
-    /// # Errors
-    /// [`StoreError::Statement`] if the database cannot be listened to.
-    pub async fn notifications(&self) -> Result<Notifications, StoreError> {
-        let Database::Postgres(url) = &self.shared.database else {
-            return Ok(Notifications {
-                url: None,
+    /// What replicas tell each other; none with SQLite, where there are no others.
+    #[must_use]
+    pub fn notifications(&self) -> Option<Notifications> {
+        match &self.shared.database {
+            Database::Sqlite(_) => None,
+            Database::Postgres(url) => Some(Notifications {
+                url: url.clone(),
                 listener: None,
-            });
-        };
-        let listener = listen(url).await.act("listen to the other replicas")?;
-        Ok(Notifications {
-            url: Some(url.clone()),
-            listener: Some(listener),
-        })
+            }),
+        }
     }
 }
 
 impl Notifications {
-    /// Waits for the next one; with SQLite forever.
+    /// Waits for the next one. The first is [`Notification::Everything`]: all that is told from then
+    /// on is heard. May be dropped and called again.
     pub async fn next(&mut self) -> Notification {
-        let Some(url) = &self.url else {
-            return std::future::pending().await;
-        };
         loop {
             if let Some(listener) = &mut self.listener {
                 match listener.try_recv().await {
@@ -87,7 +78,7 @@ impl Notifications {
                     }
                 }
             }
-            match listen(url).await {
+            match listen(&self.url).await {
                 Ok(listener) => {
                     self.listener = Some(listener);
                     return Notification::Everything;

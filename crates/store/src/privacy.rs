@@ -16,21 +16,24 @@ pub struct PrivacyAgreementRow {
 }
 
 impl Store {
-    /// Keeps an agreement; the first one stays.
+    /// Keeps that a person agreed for a domain (at `now`, milliseconds since 1970); the first time
+    /// stays.
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn insert_privacy_agreement(
+    pub async fn put_privacy_agreement(
         &self,
-        row: &PrivacyAgreementRow,
+        domain_id: &str,
+        user_id: &str,
+        now: i64,
     ) -> Result<(), StoreError> {
         let query = sqlx::query(
             "INSERT INTO privacy_agreements (domain_id, user_id, agreed_at) VALUES ($1, $2, $3) \
              ON CONFLICT (domain_id) DO NOTHING",
         )
-        .bind(row.domain_id.clone())
-        .bind(row.user_id.clone())
-        .bind(row.agreed_at);
+        .bind(domain_id.to_owned())
+        .bind(user_id.to_owned())
+        .bind(now);
         self.run("keep an agreement", query).await?;
         Ok(())
     }

@@ -111,29 +111,23 @@ impl Store {
     }
 
     /// Removes a target and its identity, so that its certificate opens nothing any more. Says
-    /// whether there was one in this domain.
+    /// whether there was one.
     ///
     /// # Errors
     /// [`StoreError::Changed`] if tasks are bound to it.
-    pub async fn delete_target(&self, domain_id: &str, id: &str) -> Result<bool, StoreError> {
-        let (domain_id, id) = (domain_id.to_owned(), id.to_owned());
+    pub async fn delete_target(&self, id: &str) -> Result<bool, StoreError> {
+        let id = id.to_owned();
         self.change(move |connection| {
             Box::pin(async move {
-                let target = sqlx::query("DELETE FROM targets WHERE id = $1 AND domain_id = $2")
-                    .bind(id.clone())
-                    .bind(domain_id.clone())
-                    .execute(&mut *connection)
-                    .await
-                    .act("remove a target")?;
-                let identity = sqlx::query(
-                    "DELETE FROM identities WHERE id = $1 AND domain_id = $2 AND role = 'target'",
-                )
-                .bind(id)
-                .bind(domain_id)
-                .execute(connection)
-                .await
-                .act("remove a target's identity")?;
-                Ok(target.rows_affected() + identity.rows_affected() > 0)
+                let mut sql = Sql::new("DELETE FROM targets WHERE id = ");
+                sql.bind(&id);
+                let target = sql.execute(connection, "remove a target").await?;
+                let mut sql = Sql::new("DELETE FROM identities WHERE role = 'target' AND id = ");
+                sql.bind(&id);
+                let identity = sql
+                    .execute(connection, "remove a target's identity")
+                    .await?;
+                Ok(target + identity > 0)
             })
         })
         .await

@@ -40,33 +40,23 @@ impl sqlx::FromRow<'_, AnyRow> for WithUser {
 }
 
 impl Store {
-    /// Keeps a login token, and forgets those that ended before it was issued.
+    /// Keeps a login token.
     ///
     /// # Errors
     /// [`StoreError::Exists`] if there is one with this text, [`StoreError::Changed`] if the person is
     /// gone.
     pub async fn insert_token(&self, row: &TokenRow) -> Result<(), StoreError> {
-        let row = row.clone();
-        self.change(move |connection| {
-            Box::pin(async move {
-                let mut sql = Sql::new("DELETE FROM tokens WHERE expires_at < ");
-                sql.bind(row.issued_at);
-                sql.execute(connection, "forget old login tokens").await?;
-                let mut sql = Sql::new(
-                    "INSERT INTO tokens (token_hash, user_id, scope, issued_at, expires_at) \
-                     VALUES (",
-                );
-                sql.bind(row.token_hash).push(", ").bind(row.user_id);
-                sql.push(", ")
-                    .bind(row.scope)
-                    .push(", ")
-                    .bind(row.issued_at);
-                sql.push(", ").bind(row.expires_at).push(")");
-                sql.execute(connection, "keep a login token").await?;
-                Ok(())
-            })
-        })
-        .await
+        let query = sqlx::query(
+            "INSERT INTO tokens (token_hash, user_id, scope, issued_at, expires_at) \
+             VALUES ($1, $2, $3, $4, $5)",
+        )
+        .bind(row.token_hash.clone())
+        .bind(row.user_id.clone())
+        .bind(row.scope.clone())
+        .bind(row.issued_at)
+        .bind(row.expires_at);
+        self.run("keep a login token", query).await?;
+        Ok(())
     }
 
     /// The login token with this hash, whether or not it is still valid, and its user.
@@ -92,6 +82,15 @@ impl Store {
         let query =
             sqlx::query("DELETE FROM tokens WHERE token_hash = $1").bind(token_hash.to_owned());
         Ok(self.run("forget a login token", query).await? == 1)
+    }
+
+    /// Forgets all login tokens that ended before `now`: how many there were.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn delete_expired_tokens(&self, now: i64) -> Result<u64, StoreError> {
+        let query = sqlx::query("DELETE FROM tokens WHERE expires_at < $1").bind(now);
+        self.run("forget old login tokens", query).await
     }
 
     /// Forgets all login tokens of a person: how many there were.

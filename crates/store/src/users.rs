@@ -3,7 +3,6 @@
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Row as _};
 
-use crate::access_keys::{self, AccessKeyRow};
 use crate::database::Store;
 use crate::error::{Act as _, StoreError};
 use crate::sql::Sql;
@@ -76,27 +75,15 @@ impl sqlx::FromRow<'_, AnyRow> for UserRow {
 }
 
 impl Store {
-    /// Adds a person, perhaps with a first pair of keys.
+    /// Adds a person.
     ///
     /// # Errors
-    /// [`StoreError::Exists`] if the name or the key is taken, [`StoreError::Changed`] if there is no
-    /// such domain.
-    pub async fn insert_user(
-        &self,
-        user: &UserRow,
-        key: Option<&AccessKeyRow>,
-    ) -> Result<(), StoreError> {
-        let (user, key) = (user.clone(), key.cloned());
-        self.change(move |connection| {
-            Box::pin(async move {
-                insert(connection, user).await?;
-                if let Some(key) = key {
-                    access_keys::insert(connection, key).await?;
-                }
-                Ok(())
-            })
-        })
-        .await
+    /// [`StoreError::Exists`] if the name is taken, [`StoreError::Changed`] if there is no such
+    /// domain.
+    pub async fn insert_user(&self, user: &UserRow) -> Result<(), StoreError> {
+        let user = user.clone();
+        self.change(move |connection| Box::pin(insert(connection, user)))
+            .await
     }
 
     /// Replaces name, role, password and whether the person may log in; failures stay as they are.
@@ -121,14 +108,12 @@ impl Store {
         }
     }
 
-    /// Removes a person with all keys and tokens. Says whether there was one in this domain.
+    /// Removes a person with all keys and tokens. Says whether there was one.
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn delete_user(&self, domain_id: &str, id: &str) -> Result<bool, StoreError> {
-        let query = sqlx::query("DELETE FROM users WHERE id = $1 AND domain_id = $2")
-            .bind(id.to_owned())
-            .bind(domain_id.to_owned());
+    pub async fn delete_user(&self, id: &str) -> Result<bool, StoreError> {
+        let query = sqlx::query("DELETE FROM users WHERE id = $1").bind(id.to_owned());
         Ok(self.run("remove a user", query).await? == 1)
     }
 
@@ -244,6 +229,7 @@ impl Store {
     }
 }
 
+/// Adds a person.
 pub(crate) async fn insert(
     connection: &mut AnyConnection,
     user: UserRow,
