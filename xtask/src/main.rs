@@ -6,6 +6,7 @@
 mod bench;
 mod debian;
 mod demo;
+mod openapi;
 mod process;
 mod python;
 mod test;
@@ -33,6 +34,8 @@ enum Command {
     Test(test::Options),
     /// Measure, and write the figures as JSON.
     Bench(bench::Options),
+    /// Write docs/api/openapi.json and docs/api/errors.md from the contract.
+    Openapi,
 }
 
 fn main() -> ExitCode {
@@ -40,6 +43,7 @@ fn main() -> ExitCode {
         Command::Demo(options) => demo::run(&options),
         Command::Test(options) => test::run(&options),
         Command::Bench(options) => bench::run_benchmark(&options),
+        Command::Openapi => openapi::run(),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -39,6 +39,17 @@ pub fn document() -> &'static Value {
     &DOCUMENT
 }
 
+/// The document as text, as it is served and as it stands in `docs/api/openapi.json`.
+#[must_use]
+pub fn document_text() -> &'static str {
+    static TEXT: LazyLock<String> = LazyLock::new(|| {
+        let mut text = serde_json::to_string_pretty(document()).unwrap_or_default();
+        text.push('\n');
+        text
+    });
+    &TEXT
+}
+
 fn build() -> OpenApi {
     let mut paths = PathsBuilder::new();
     let mut tags: Vec<&str> = Vec::new();

@@ -9,11 +9,13 @@ mod document;
 mod flat;
 mod forms;
 mod operations;
+mod page;
 mod parameters;
 mod responses;
 mod validate;
 
 pub use access::{Access, Who};
-pub use document::document;
+pub use document::{document, document_text};
 pub use operations::{Method, Operation, Tag, operations};
+pub use page::page;
 pub use validate::{Fault, Place, Violation, validate_body, validate_query};

@@ -7,7 +7,7 @@ use utoipa::openapi::{
 };
 
 use super::forms::{Answer, Body, Form};
-use super::{Access, Operation, Tag};
+use super::{Access, Method, Operation, Tag};
 use crate::errors::{ErrorBody, ForbiddenBody, GatewayBody, IamErrorBody};
 
 const JSON: &str = "application/json";
@@ -50,7 +50,7 @@ const NOT_FOUND: Refusal = Refusal {
 const CONFLICT: Refusal = Refusal {
     name: "Conflict",
     status: "409",
-    description: "The thing is in use",
+    description: "The thing is in use, or there already",
     form: Form::of::<ErrorBody>(),
 };
 const TOO_LARGE: Refusal = Refusal {
@@ -148,7 +148,7 @@ fn refusals(operation: &Operation) -> Vec<&'static Refusal> {
     if operation.path_parameters().next().is_some() {
         refusals.push(&NOT_FOUND);
     }
-    if operation.id == "delete_target" {
+    if operation.path.starts_with("/rehost/") && operation.method != Method::Get {
         refusals.push(&CONFLICT);
     }
     if operation.id == "join" {

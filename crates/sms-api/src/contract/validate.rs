@@ -38,7 +38,7 @@ pub fn validate_body(operation: &Operation, body: &Value) -> Result<(), Violatio
 }
 
 /// Checks the query of a request, given as pairs that are already decoded. Parameters that are not
-/// known are ignored.
+/// known are ignored, and so is an empty text, which filters take for none.
 ///
 /// # Errors
 /// The first [`Violation`] that is met; a parameter that must be there and is not comes last.
@@ -71,6 +71,9 @@ where
         let value = library
             .value_of_text(schema, text)
             .ok_or_else(|| violation(name, library.wrong_type(schema)))?;
+        if value == "" && !parameter.required {
+            continue;
+        }
         library
             .check(schema, &value)
             .map_err(|found| violation(name, found.into_fault()))?;
@@ -235,7 +238,15 @@ mod tests {
     #[test]
     fn a_query_is_text_with_limits() {
         assert_eq!(
-            query("list_servers", &[("limit", "200"), ("x", "y")]),
+            query(
+                "list_servers",
+                &[
+                    ("limit", "200"),
+                    ("x", "y"),
+                    ("state", ""),
+                    ("migration_cycle", "Setting")
+                ]
+            ),
             Ok(())
         );
         assert_eq!(

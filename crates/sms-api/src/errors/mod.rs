@@ -6,8 +6,10 @@
 
 mod catalogue;
 mod forms;
+mod guide;
 
 pub use catalogue::{ALL_ERROR_CODES, ErrorCode};
 pub use forms::{
     ErrorBody, ErrorDetail, ForbiddenBody, GatewayBody, GatewayReason, IamErrorBody, IamErrorMember,
 };
+pub use guide::guide;

@@ -5,7 +5,6 @@ use utoipa::{IntoParams, ToSchema};
 
 /// Query of `GET /rehost/v1/audit`. Filters that are absent let everything through.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, IntoParams)]
-#[serde(default)]
 #[into_params(parameter_in = Query)]
 pub struct ListAuditQuery {
     /// Page size; absent and 0 mean 200.
@@ -40,7 +39,6 @@ pub struct ListAuditQuery {
 
 /// Query of `GET /rehost/v1/audit/export`. Filters that are absent let everything through.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, IntoParams)]
-#[serde(default)]
 #[into_params(parameter_in = Query)]
 pub struct ExportAuditQuery {
     /// From this time on, milliseconds since 1970.
@@ -56,8 +54,8 @@ pub struct ExportAuditQuery {
 /// One call in the audit log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct AuditRecord {
-    /// Number of the record; grows with time.
-    pub id: i64,
+    /// Id of the record; sorts by time.
+    pub id: String,
     /// When the call was answered, milliseconds since 1970.
     pub time: i64,
     /// Id of the user, or of the machine; empty if the caller was not known.

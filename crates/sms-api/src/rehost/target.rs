@@ -66,7 +66,6 @@ pub enum ImageFormat {
 
 /// Query of `GET /rehost/v1/targets/self/assignments`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, IntoParams)]
-#[serde(default)]
 #[into_params(parameter_in = Query)]
 pub struct TargetAssignmentsQuery {
     /// Generation that the receiver knows: the call waits for another one.
@@ -82,7 +81,6 @@ pub struct TargetAssignmentsQuery {
 /// Additional query of `GET /v3/sources/{server_id}/command`, which makes the call wait for a
 /// command.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, IntoParams)]
-#[serde(default)]
 #[into_params(parameter_in = Query)]
 pub struct CommandWaitQuery {
     /// How long to wait for a command, in seconds; the server may wait for less.

@@ -64,7 +64,6 @@ impl std::fmt::Debug for CreateUserRequest {
 ///
 /// A new password, a new role and `enabled: false` end the user's tokens.
 #[derive(Clone, Default, Serialize, Deserialize, ToSchema)]
-#[serde(default)]
 pub struct UpdateUserRequest {
     /// New password.
     #[schema(min_length = 8, max_length = 128, nullable = false)]
@@ -118,7 +117,6 @@ pub struct UserList {
 
 /// Body of `POST /rehost/v1/users/{user_id}/access-keys`.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
-#[serde(default)]
 pub struct CreateAccessKeyRequest {
     /// What the key is for, in words for people.
     #[schema(max_length = 255, nullable = false)]

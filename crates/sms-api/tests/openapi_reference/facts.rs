@@ -42,7 +42,7 @@ impl<'d> Document<'d> {
             told: BTreeSet::new(),
         };
         for (path, method, operation) in operations(root) {
-            if ids.contains(operation["operationId"].as_str().unwrap()) {
+            if ids.contains(word(operation, "operationId")) {
                 document.operation(path, method, operation);
             }
         }
@@ -61,14 +61,14 @@ impl<'d> Document<'d> {
     }
 
     fn operation(&mut self, path: &str, method: &str, operation: &'d Value) {
-        let id = operation["operationId"].as_str().unwrap();
+        let id = word(operation, "operationId");
         self.tell(id, "route", json!(format!("{method} {path}")));
         self.tell(id, "official name", operation["x-official-name"].clone());
         self.tell(id, "tag", operation["tags"][0].clone());
         self.tell(id, "deprecated", json!(operation["deprecated"] == true));
         for parameter in operation["parameters"].as_array().into_iter().flatten() {
-            let name = parameter["name"].as_str().unwrap();
-            let place = format!("{id} {} {name}", parameter["in"].as_str().unwrap());
+            let name = word(parameter, "name");
+            let place = format!("{id} {} {name}", word(parameter, "in"));
             self.tell(&place, "required", json!(parameter["required"] == true));
             self.schema(&place, &parameter["schema"]);
         }
@@ -77,7 +77,7 @@ impl<'d> Document<'d> {
             self.tell(&place, "required", json!(body["required"] == true));
             self.schema(&place, &body["content"]["application/json"]["schema"]);
         }
-        for (status, answer) in operation["responses"].as_object().unwrap() {
+        for (status, answer) in operation["responses"].as_object().into_iter().flatten() {
             if !status.starts_with('2') {
                 continue;
             }
@@ -163,7 +163,7 @@ impl<'d> Document<'d> {
     fn resolved(&self, mut schema: &'d Value) -> (&'d Value, Option<&'d str>) {
         let mut name = None;
         while let Some(reference) = schema["$ref"].as_str() {
-            let last = reference.rsplit('/').next().unwrap();
+            let last = reference.rsplit('/').next().unwrap_or_default();
             name = Some(last);
             schema = &self.root["components"]["schemas"][last];
             assert!(!schema.is_null(), "the schema {last} is used and not there");
@@ -174,13 +174,16 @@ impl<'d> Document<'d> {
 
 /// All operations with their paths and methods.
 pub(crate) fn operations(root: &Value) -> impl Iterator<Item = (&str, &str, &Value)> {
-    let paths = root["paths"].as_object().unwrap();
-    paths.iter().flat_map(|(path, item)| {
-        item.as_object()
-            .unwrap()
-            .iter()
-            .map(move |(method, operation)| (path.as_str(), method.as_str(), operation))
+    let paths = root["paths"].as_object().into_iter().flatten();
+    paths.flat_map(|(path, item)| {
+        let methods = item.as_object().into_iter().flatten();
+        methods.map(move |(method, operation)| (path.as_str(), method.as_str(), operation))
     })
+}
+
+/// A member that is text.
+pub(crate) fn word<'v>(value: &'v Value, member: &str) -> &'v str {
+    value[member].as_str().unwrap_or_default()
 }
 
 /// Takes the alternative `null` away.

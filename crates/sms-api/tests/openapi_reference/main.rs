@@ -11,7 +11,7 @@ use rehost_sms_api::contract;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use facts::{Document, Facts, operations};
+use facts::{Document, Facts, operations, word};
 
 /// Differences that have one reason.
 #[derive(Serialize, Deserialize)]
@@ -88,7 +88,7 @@ fn every_operation_of_the_reference_is_there_and_nothing_else_looks_like_one() {
     // What clients ask an IAM, at its own paths.
     let iam = ["/v3/auth/", "/v3/projects", "/v3/users"];
     for (path, _, operation) in operations(contract::document()) {
-        let id = operation["operationId"].as_str().unwrap();
+        let id = word(operation, "operationId");
         let of_sms = path.starts_with("/v3/") && !iam.iter().any(|it| path.starts_with(it));
         assert_eq!(
             of_sms || path == "/" || path == "/{version}",
@@ -100,7 +100,7 @@ fn every_operation_of_the_reference_is_there_and_nothing_else_looks_like_one() {
 
 fn ids(document: &Value) -> BTreeSet<String> {
     operations(document)
-        .map(|(_, _, operation)| operation["operationId"].as_str().unwrap().to_owned())
+        .map(|(_, _, operation)| word(operation, "operationId").to_owned())
         .collect()
 }
 
