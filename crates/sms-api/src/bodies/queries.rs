@@ -10,9 +10,9 @@ use super::values;
 #[serde(default)]
 #[into_params(parameter_in = Query)]
 pub struct ListServersQuery {
-    /// State, lower case.
+    /// State, in any case.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[param(value_type = Option<values::SourceState>, inline)]
+    #[param(value_type = Option<values::SourceStateFilter>, inline)]
     pub state: Option<String>,
     /// Name.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -44,7 +44,7 @@ pub struct ListServersQuery {
     pub offset: Option<u32>,
     /// Stage of the migration.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[param(value_type = Option<values::MigrationCycle>, inline)]
+    #[param(value_type = Option<values::MigrationCycleFilter>, inline)]
     pub migration_cycle: Option<String>,
     /// Whether the agent is connected.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -67,9 +67,9 @@ pub struct ListServersQuery {
 #[serde(default)]
 #[into_params(parameter_in = Query)]
 pub struct ListTasksQuery {
-    /// State, upper case.
+    /// State, in any case.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[param(value_type = Option<values::TaskState>, inline)]
+    #[param(value_type = Option<values::TaskStateFilter>, inline)]
     pub state: Option<String>,
     /// Name.
     #[serde(skip_serializing_if = "Option::is_none")]

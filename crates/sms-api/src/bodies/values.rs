@@ -81,6 +81,15 @@ words! {
     LogCollectStatus: "INIT" "UPLOADING" "UPLOAD_FAIL" "UPLOADED";
 }
 
+/// The schema with upper and lower case making no difference, for readers that know the extension.
+fn in_any_case(mut schema: RefOr<Schema>) -> RefOr<Schema> {
+    if let RefOr::T(Schema::Object(words)) = &mut schema {
+        let extension = Extensions::builder().add("x-case-insensitive", true);
+        words.extensions = Some(extension.build());
+    }
+    schema
+}
+
 /// Declares types that are one of some words in either case. The words are given in lower case.
 macro_rules! words_in_any_case {
     ($($(#[$doc:meta])* $name:ident: $($word:literal)+;)+) => {$(
@@ -91,12 +100,10 @@ macro_rules! words_in_any_case {
             fn schema() -> RefOr<Schema> {
                 let lower = [$($word),+].map(str::to_owned);
                 let upper = lower.clone().map(|word| word.to_uppercase());
-                let any_case = Extensions::builder().add("x-case-insensitive", true);
-                ObjectBuilder::new()
+                let words = ObjectBuilder::new()
                     .schema_type(Type::String)
-                    .enum_values(Some(lower.into_iter().chain(upper)))
-                    .extensions(Some(any_case.build()))
-                    .into()
+                    .enum_values(Some(lower.into_iter().chain(upper)));
+                in_any_case(words.into())
             }
         }
 
@@ -112,6 +119,31 @@ words_in_any_case! {
     /// Stage of a migration as agents write it.
     CopyCycle: "no_ready" "ready_for_test" "testing" "tested" "checking" "setting" "replicating"
         "syncing" "cutovering" "cutovered";
+}
+
+/// Declares types of filters: the words of another type in any case.
+macro_rules! filters {
+    ($($(#[$doc:meta])* $name:ident: $words:ident;)+) => {$(
+        $(#[$doc])*
+        pub(super) enum $name {}
+
+        impl PartialSchema for $name {
+            fn schema() -> RefOr<Schema> {
+                in_any_case($words::schema())
+            }
+        }
+
+        impl ToSchema for $name {}
+    )+};
+}
+
+filters! {
+    /// State of a source server to select.
+    SourceStateFilter: SourceState;
+    /// Stage of a migration to select.
+    MigrationCycleFilter: MigrationCycle;
+    /// State of a task to select.
+    TaskStateFilter: TaskState;
 }
 
 /// Declares identifiers, which are text and may arrive as an integer.
