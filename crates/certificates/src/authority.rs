@@ -95,10 +95,21 @@ impl ControlPlaneCa {
     /// # Errors
     /// [`CertificateError::Write`].
     pub fn save(&self, directory: &Path) -> Result<(), CertificateError> {
-        let key = Zeroizing::new(self.issuer.key().serialize_pem());
+        Self::restore(directory, &self.pem, &self.key_pem())
+    }
+
+    /// Writes an authority that is known as PEM texts, as [`Self::save`] does.
+    ///
+    /// # Errors
+    /// [`CertificateError::Write`].
+    pub fn restore(
+        directory: &Path,
+        certificate_pem: &str,
+        key_pem: &str,
+    ) -> Result<(), CertificateError> {
         for (name, text, mode) in [
-            (KEY_FILE, key.as_str(), 0o600),
-            (CERTIFICATE_FILE, self.pem.as_str(), 0o644),
+            (KEY_FILE, key_pem, 0o600),
+            (CERTIFICATE_FILE, certificate_pem, 0o644),
         ] {
             let path = directory.join(name);
             let write = || {
@@ -116,6 +127,12 @@ impl ControlPlaneCa {
             })?;
         }
         Ok(())
+    }
+
+    /// The authority's private key, PEM: for replicas of the control plane, which share it.
+    #[must_use]
+    pub fn key_pem(&self) -> Zeroizing<String> {
+        Zeroizing::new(self.issuer.key().serialize_pem())
     }
 
     /// The authority's certificate, PEM.

@@ -105,11 +105,30 @@ impl ApiError {
         matches!(self, Self::Store(StoreError::Changed { .. }))
     }
 
+    /// The same refusal as the routes below `/v3/auth` put it.
+    pub(crate) fn in_iam_form(self) -> Self {
+        match self {
+            Self::Refused { code, .. } => Self::Iam {
+                status: StatusCode::from_u16(code.status()).unwrap_or(StatusCode::BAD_REQUEST),
+                message: format!("{} {}", code.message(), code.advice()),
+            },
+            Self::Gateway(_) => Self::Iam {
+                status: StatusCode::UNAUTHORIZED,
+                message: "The token is missing or not valid.".to_owned(),
+            },
+            error => error,
+        }
+    }
+
     fn failed(&self, code: ErrorCode) -> Response {
         tracing::error!(error = %chain(self), "request failed");
         service(code, "")
     }
 }
+
+/// The code of a refusal, beside its body, for the audit log.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RefusedWith(pub(crate) &'static str);
 
 /// An answer that still lacks the request id, which only the outermost layer knows.
 #[derive(Clone, Debug)]
@@ -140,11 +159,13 @@ impl IntoResponse for ApiError {
 
 fn service(code: ErrorCode, detail: &str) -> Response {
     let status = StatusCode::from_u16(code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    if status == StatusCode::FORBIDDEN {
+    let mut response = if status == StatusCode::FORBIDDEN {
         (status, Json(ForbiddenBody::new(code, detail))).into_response()
     } else {
         (status, Json(ErrorBody::new(code, detail))).into_response()
-    }
+    };
+    response.extensions_mut().insert(RefusedWith(code.code()));
+    response
 }
 
 /// An error with its causes, in one line for the log.

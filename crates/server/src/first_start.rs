@@ -11,14 +11,16 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, bail};
 use rehost_certificates::ControlPlaneCa;
 use rehost_sms_api::bodies::iam::Named;
-use rehost_store::{AccessKeyRow, Store, UserRow};
+use rehost_sms_api::rehost::AccountRole;
+use rehost_store::{Store, StoreError};
 use serde::{Deserialize, Serialize};
 
-use crate::clock::now_ms;
-use crate::identity::hash_password;
+use crate::app::accounts;
 use crate::secret;
 
 const USER_NAME: &str = "administrator";
+/// Name of the first domain.
+const DOMAIN_NAME: &str = "rehost";
 
 /// What `first-login.json` says: how to log in.
 #[derive(Clone, Serialize, Deserialize)]
@@ -73,7 +75,7 @@ impl DataDirectory {
         self.0.join("first-login.json.new")
     }
 
-    /// The CA, made on the first start.
+    /// The CA of a control plane that runs alone, made on the first start.
     pub(crate) fn authority(&self) -> anyhow::Result<ControlPlaneCa> {
         let directory = self.0.join("ca");
         if let Some(ca) = ControlPlaneCa::load(&directory)? {
@@ -83,24 +85,53 @@ impl DataDirectory {
         ca.save(&directory)?;
         Ok(ca)
     }
+
+    /// The CA of replicas over one database, which holds it for all of them.
+    pub(crate) async fn shared_authority(&self, store: &Store) -> anyhow::Result<ControlPlaneCa> {
+        let directory = self.0.join("ca");
+        let local = ControlPlaneCa::load(&directory)?;
+        let offered = match &local {
+            Some(ca) => SharedAuthority::of(ca),
+            None => SharedAuthority::of(&ControlPlaneCa::create()?),
+        };
+        let offered = serde_json::to_string(&offered).context("write the CA as JSON")?;
+        let stored = store.setting_or("authority", || offered).await?;
+        let stored: SharedAuthority =
+            serde_json::from_str(&stored).context("read the CA of the database")?;
+        match local {
+            Some(ca) if ca.certificate_pem() == stored.certificate => return Ok(ca),
+            Some(_) => bail!(
+                "{} is the CA of another control plane than the database; use another data directory",
+                self.ca_file().display()
+            ),
+            None => ControlPlaneCa::restore(&directory, &stored.certificate, &stored.key)?,
+        }
+        let ca = ControlPlaneCa::load(&directory)?;
+        ca.context("read the CA that was just written")
+    }
 }
 
-/// What a control plane is called, for clients of its small IAM.
-pub(crate) async fn names(store: &Store, project: &str) -> anyhow::Result<(Named, Named)> {
-    let id = || secret::random_hex(16);
-    let domain = Named {
-        id: store.setting_or("domain_id", id).await?,
-        name: store
-            .setting_or("domain_name", || "rehost".to_owned())
-            .await?,
-    };
-    let project = Named {
-        id: store.setting_or("project_id", id).await?,
-        name: store
-            .setting_or("project_name", || project.to_owned())
-            .await?,
-    };
-    Ok((domain, project))
+/// The CA as it stands in the database. Its key is no more secret than the access keys beside it.
+#[derive(Serialize, Deserialize)]
+struct SharedAuthority {
+    certificate: String,
+    key: String,
+}
+
+impl SharedAuthority {
+    fn of(ca: &ControlPlaneCa) -> Self {
+        Self {
+            certificate: ca.certificate_pem().to_owned(),
+            key: ca.key_pem().to_string(),
+        }
+    }
+}
+
+/// What a control plane is called: its first domain, and the project of that.
+#[derive(Clone, Debug)]
+pub(crate) struct Names {
+    pub(crate) domain: Named,
+    pub(crate) project: Named,
 }
 
 /// Where the control plane is reached, as far as `first-login.json` says it.
@@ -110,16 +141,21 @@ pub(crate) struct Reached<'a> {
     pub(crate) ca_file: Option<&'a Path>,
 }
 
-/// Makes the administrator if there is none yet, and keeps `first-login.json` true.
-pub(crate) async fn ensure_administrator(
+/// Makes the first domain with its administrator if there is none yet, and keeps `first-login.json`
+/// true. Of several replicas that start for the first time, one does it.
+pub(crate) async fn ensure_first_domain(
     data: &DataDirectory,
     store: &Store,
-    (domain, project): (&Named, &Named),
+    project: &str,
     reached: Reached<'_>,
-) -> anyhow::Result<()> {
-    if store.user_count().await? > 0 {
+) -> anyhow::Result<Names> {
+    let id = store
+        .setting_or("domain_id", || secret::random_hex(16))
+        .await?;
+    if let Some(names) = names(store, &id).await? {
         finish_first_login(data)?;
-        return refresh_first_login(data, reached);
+        refresh_first_login(data, reached)?;
+        return Ok(names);
     }
     if data.first_login().exists() {
         bail!(
@@ -128,53 +164,81 @@ pub(crate) async fn ensure_administrator(
         );
     }
     let password = secret::random_word(24);
-    let key = AccessKeyRow {
-        access_key: secret::random_word(20),
-        secret_key: secret::random_word(40),
-        user_id: secret::random_hex(16),
-        create_date: now_ms(),
-    };
+    let role = AccountRole::Administrator;
+    let user = accounts::new_user(&id, USER_NAME, role, &password).await?;
+    let key = accounts::new_key(&user.id, "first start".to_owned());
+    let login_key = key.clone();
+    let domain = accounts::new_domain(id.clone(), DOMAIN_NAME, project, Some(user), Some(key))?;
     let login = FirstLogin {
         endpoint: reached.endpoint.to_owned(),
         iam_endpoint: reached.endpoint.to_owned(),
         ca_file: reached.ca_file.map(Path::to_path_buf),
-        domain_name: domain.name.clone(),
-        domain_id: domain.id.clone(),
-        project_name: project.name.clone(),
-        project_id: project.id.clone(),
+        domain_name: domain.domain.name.clone(),
+        domain_id: id.clone(),
+        project_name: domain.project.name.clone(),
+        project_id: domain.project.id.clone(),
         user_name: USER_NAME.to_owned(),
-        password: password.clone(),
-        access_key: key.access_key.clone(),
-        secret_key: key.secret_key.clone(),
+        password,
+        access_key: login_key.access_key,
+        secret_key: login_key.secret_key,
     };
     write_aside(data, &login)?;
-    let user = UserRow {
-        id: key.user_id.clone(),
-        name: USER_NAME.to_owned(),
-        password_hash: hash_password(&password)?,
-        create_date: key.create_date,
+    match store.insert_domain(&domain).await {
+        Ok(()) => {
+            finish_first_login(data)?;
+            tracing::info!(
+                endpoint = reached.endpoint,
+                "first start: name and password of the administrator, and an access key, are in {}",
+                data.first_login().display()
+            );
+        }
+        Err(StoreError::Exists { .. }) => {
+            // Another replica was faster; its credentials are the ones in force.
+            remove_aside(data)?;
+        }
+        Err(error) => return Err(error).context("add the administrator"),
+    }
+    let names = names(store, &id).await?;
+    names.context("find the domain that was just made")
+}
+
+/// The names of the first domain, once there is one.
+async fn names(store: &Store, domain_id: &str) -> anyhow::Result<Option<Names>> {
+    let Some(domain) = store.domain(domain_id).await? else {
+        return Ok(None);
     };
-    store
-        .insert_user(&user, &key)
-        .await
-        .context("add the administrator")?;
-    finish_first_login(data)?;
-    tracing::info!(
-        endpoint = reached.endpoint,
-        "first start: name and password of the administrator, and an access key, are in {}",
-        data.first_login().display()
-    );
-    Ok(())
+    let projects = store.projects(domain_id).await?;
+    let project = projects
+        .into_iter()
+        .next()
+        .context("find the project of the first domain")?;
+    Ok(Some(Names {
+        domain: Named {
+            id: domain.id,
+            name: domain.name,
+        },
+        project: Named {
+            id: project.id,
+            name: project.name,
+        },
+    }))
+}
+
+fn remove_aside(data: &DataDirectory) -> anyhow::Result<()> {
+    let path = data.first_login_aside();
+    match std::fs::remove_file(&path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("remove {}", path.display()))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn write_aside(data: &DataDirectory, login: &FirstLogin) -> anyhow::Result<()> {
     let path = data.first_login_aside();
     let act = || format!("write {}", path.display());
     // One that was left behind by a crash holds credentials that never came into force.
-    match std::fs::remove_file(&path) {
-        Err(error) if error.kind() != ErrorKind::NotFound => return Err(error).with_context(act),
-        _ => {}
-    }
+    remove_aside(data)?;
     let mut text = serde_json::to_string_pretty(login).with_context(act)?;
     text.push('\n');
     let mut file = OpenOptions::new()

@@ -11,6 +11,7 @@
 //! know the port before the first request.
 
 mod app;
+mod audit;
 mod clock;
 mod errors;
 mod first_start;
@@ -18,6 +19,7 @@ mod http;
 mod identity;
 mod listener;
 mod options;
+mod reconcilers;
 mod secret;
 mod serve;
 mod tls;
@@ -25,5 +27,6 @@ mod wakeups;
 
 pub use options::ServeOptions;
 pub use rehost_migration::changestate::Revision;
+pub use rehost_store::Database;
 pub use serve::{Server, serve};
 pub use tls::TlsMode;

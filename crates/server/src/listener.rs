@@ -5,6 +5,7 @@
 
 use std::future::poll_fn;
 use std::io::ErrorKind;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,7 +17,7 @@ use rehost_certificates::fingerprint_sha256;
 use rustls::ServerConfig;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt as _;
@@ -53,13 +54,13 @@ pub(crate) async fn run(
             accepted = accept(&listener, &places) => accepted,
             () = stopped(&mut stop) => break,
         };
-        let Some((stream, place)) = accepted else {
+        let Some((stream, address, place)) = accepted else {
             continue;
         };
         let (acceptor, router, stop) = (acceptor.clone(), router.clone(), stop.clone());
         connections.spawn(async move {
             let _place = place;
-            serve_stream(stream, acceptor, router, stop).await;
+            serve_stream(stream, address, acceptor, router, stop).await;
         });
     }
     drop(listener);
@@ -83,10 +84,10 @@ async fn stopped(stop: &mut watch::Receiver<bool>) {
 async fn accept(
     listener: &TcpListener,
     places: &Arc<Semaphore>,
-) -> Option<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
+) -> Option<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
     let place = Arc::clone(places).acquire_owned().await.ok()?;
     match listener.accept().await {
-        Ok((stream, _)) => Some((stream, place)),
+        Ok((stream, address)) => Some((stream, address, place)),
         Err(error) => {
             // A peer that is gone again is its own affair; anything else is ours, and passes.
             if error.kind() != ErrorKind::ConnectionAborted {
@@ -100,6 +101,7 @@ async fn accept(
 
 async fn serve_stream(
     stream: TcpStream,
+    address: SocketAddr,
     acceptor: Option<TlsAcceptor>,
     router: Router,
     stop: watch::Receiver<bool>,
@@ -107,14 +109,14 @@ async fn serve_stream(
     // Answers are small and awaited; an error only costs latency.
     let _ = stream.set_nodelay(true);
     let Some(acceptor) = acceptor else {
-        return serve_http(stream, None, router, stop).await;
+        return serve_http(stream, (address, None), router, stop).await;
     };
     match tokio::time::timeout(HANDSHAKE_TIMEOUT, acceptor.accept(stream)).await {
         Ok(Ok(stream)) => {
             let (_, session) = stream.get_ref();
             let leaf = session.peer_certificates().and_then(<[_]>::first);
             let peer = leaf.map(|leaf| PeerFingerprint(fingerprint_sha256(leaf)));
-            serve_http(stream, peer, router, stop).await;
+            serve_http(stream, (address, peer), router, stop).await;
         }
         Ok(Err(error)) => tracing::debug!(%error, "TLS handshake failed"),
         Err(_) => tracing::debug!("TLS handshake took too long"),
@@ -123,11 +125,12 @@ async fn serve_stream(
 
 async fn serve_http(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    peer: Option<PeerFingerprint>,
+    (address, peer): (SocketAddr, Option<PeerFingerprint>),
     router: Router,
     mut stop: watch::Receiver<bool>,
 ) {
     let service = hyper::service::service_fn(move |mut request: http::Request<_>| {
+        request.extensions_mut().insert(address);
         if let Some(peer) = &peer {
             request.extensions_mut().insert(peer.clone());
         }

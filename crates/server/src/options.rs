@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use rehost_migration::changestate::Revision;
+use rehost_store::Database;
 
 use crate::tls::TlsMode;
 
@@ -24,6 +25,10 @@ pub struct ServeOptions {
     pub revision: Revision,
     /// Name of the one project, which SMS clients call a region. Takes effect on the first start.
     pub project: String,
+    /// Where rows are kept; absent means a SQLite file in the data directory.
+    pub database: Option<Database>,
+    /// How many days entries of the audit log are kept.
+    pub audit_days: u32,
     /// How many connections are served at once; more have to wait.
     pub max_connections: usize,
 }
@@ -39,6 +44,8 @@ impl ServeOptions {
             tls: TlsMode::default(),
             revision: Revision::default(),
             project: "rehost".to_owned(),
+            database: None,
+            audit_days: 365,
             max_connections: 4096,
         }
     }

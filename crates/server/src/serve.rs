@@ -5,18 +5,19 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use anyhow::{Context as _, ensure};
-use rehost_store::Store;
+use rehost_store::{Database, Store};
 use rustls::ServerConfig;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use crate::app::{App, Parts};
-use crate::first_start::{self, DataDirectory, Reached};
-use crate::identity::Lockout;
+use crate::audit::AuditLog;
+use crate::first_start::{self, DataDirectory, Names, Reached};
+use crate::identity::Known;
 use crate::options::ServeOptions;
 use crate::tls::TlsMode;
 use crate::wakeups::Wakeups;
-use crate::{http, listener, tls};
+use crate::{http, listener, reconcilers, tls};
 
 /// A control plane that listens and is ready to run.
 #[derive(Debug)]
@@ -41,10 +42,13 @@ impl Server {
             options.listen
         );
         let data = DataDirectory::prepare(&options.data_dir)?;
-        let ca = data.authority()?;
-        let store = Store::open_sqlite(&data.database()).await?;
-        store.drop_unfinished_proofs().await?;
-        let (domain, project) = first_start::names(&store, &options.project).await?;
+        let own_file = || Database::Sqlite(data.database());
+        let database = options.database.clone().unwrap_or_else(own_file);
+        let store = Store::open(&database).await?;
+        let ca = match &database {
+            Database::Sqlite(_) => data.authority()?,
+            Database::Postgres(_) => data.shared_authority(&store).await?,
+        };
 
         let listener = TcpListener::bind(options.listen)
             .await
@@ -60,7 +64,8 @@ impl Server {
             endpoint: &endpoint,
             ca_file,
         };
-        first_start::ensure_administrator(&data, &store, (&domain, &project), reached).await?;
+        let Names { domain, project } =
+            first_start::ensure_first_domain(&data, &store, &options.project, reached).await?;
         tracing::info!(endpoint, listen = %address, "the control plane listens");
         let app = App(Arc::new(Parts {
             store,
@@ -71,8 +76,9 @@ impl Server {
             project,
             revision: options.revision,
             wakeups: Wakeups::default(),
-            key_lockout: Lockout::default(),
-            user_lockout: Lockout::default(),
+            known: Known::default(),
+            audit: AuditLog::default(),
+            audit_days: options.audit_days,
         }));
         let max_connections = options.max_connections;
         Ok(Self {
@@ -111,6 +117,7 @@ impl Server {
         } = self;
         let (stop, stopped) = watch::channel(false);
         let router = http::router(app.clone());
+        let reconciling = reconcilers::run(app.clone(), stopped.clone());
         let serving = listener::run(listener, tls, router, max_connections, stopped);
         let ending = async {
             shutdown.await;
@@ -118,7 +125,7 @@ impl Server {
             app.wakeups.stop();
             stop.send_replace(true);
         };
-        tokio::join!(serving, ending);
+        tokio::join!(serving, reconciling, ending);
         app.store.close().await;
         Ok(())
     }

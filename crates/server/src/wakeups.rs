@@ -51,6 +51,14 @@ impl Wakeups {
         }
     }
 
+    /// Makes everybody look again.
+    pub(crate) fn wake_all(&self) {
+        let keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
+        for news in keys.values() {
+            news.notify_waiters();
+        }
+    }
+
     /// Ends all waiting, now and later on: the control plane is being stopped.
     pub(crate) fn stop(&self) {
         self.stop.send_replace(true);

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use clap::{Args, ValueEnum};
-use rehost_server::{Revision, ServeOptions, TlsMode};
+use rehost_server::{Database, Revision, ServeOptions, TlsMode};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Options of `rehost serve`.
@@ -17,6 +17,9 @@ Examples:
       certified by its own CA, which join tokens and first-login.json name
   rehost serve --data-dir /var/lib/rehost --listen 0.0.0.0:8443 --advertise sms.example.com
       reached by a name
+  REHOST_DATABASE=postgres://rehost:secret@db/rehost rehost serve --data-dir /var/lib/rehost \
+      --listen 0.0.0.0:8443 --advertise sms.example.com
+      one of several replicas over a PostgreSQL database, behind a load balancer of that name
   rehost serve --data-dir ./data --listen 127.0.0.1:8080 --tls off
       plain HTTP for SDKs and tests on the same machine; agents and receivers need TLS to join
 
@@ -36,6 +39,15 @@ pub(crate) struct Options {
     /// A name or IP address at which it is reached; the first is the one that others are told.
     #[arg(long = "advertise", value_name = "NAME_OR_IP")]
     advertise: Vec<String>,
+    /// Where rows are kept: `postgres://USER:PASSWORD@HOST/DATABASE`, or `sqlite:FILE`. Default: a
+    /// SQLite file in the data directory. Everybody on the machine can read a command line, so a
+    /// password belongs into the variable or into ~/.pgpass. Replicas share one PostgreSQL database
+    /// and have a data directory each.
+    #[arg(long, value_name = "URL", env = "REHOST_DATABASE", hide_env_values = true)]
+    database: Option<Database>,
+    /// How many days entries of the audit log are kept.
+    #[arg(long, value_name = "DAYS", default_value_t = 365)]
+    audit_days: u32,
     /// Which text of the API is followed where its versions contradict each other.
     #[arg(long, value_enum, default_value = "2025-09")]
     api_revision: ApiRevision,
@@ -83,6 +95,8 @@ pub(crate) fn run(options: Options) -> Result<ExitCode> {
     let serve = ServeOptions {
         advertise: (!options.advertise.is_empty()).then(|| options.advertise.join(",")),
         tls: options.tls,
+        database: options.database,
+        audit_days: options.audit_days,
         revision: match options.api_revision {
             ApiRevision::September2025 => Revision::Y2025_09,
             ApiRevision::January2026 => Revision::Y2026_01,

@@ -8,7 +8,7 @@ use rehost_sms_api::rehost::{
 };
 
 use super::tasks::Task;
-use super::{App, certificates, deadline, targets, tasks};
+use super::{App, certificates, deadline, logs, targets, tasks};
 use crate::clock::now_ms;
 use crate::errors::ApiError;
 use crate::identity::Caller;
@@ -23,7 +23,7 @@ pub(crate) async fn target_assignments(
     let id = caller.target()?;
     let listener = app.wakeups.listen(id);
     let deadline = deadline(wait_seconds);
-    app.store.touch_target(id, now_ms()).await?;
+    app.store.touch_target(id, now_ms());
     // The generation is read before the list: a list that is newer than it says is fetched again.
     let generation = loop {
         let news = listener.catch();
@@ -36,7 +36,7 @@ pub(crate) async fn target_assignments(
             break target.generation;
         }
     };
-    app.store.touch_target(id, now_ms()).await?;
+    app.store.touch_target(id, now_ms());
     let mut assignments = Vec::new();
     for row in app.store.tasks_of_target(id).await? {
         let task = Task::open(row)?;
@@ -44,6 +44,7 @@ pub(crate) async fn target_assignments(
             certificates: certificates::for_target(app, &task.row.id).await?,
             volumes: task.plan.iter().map(assigned).collect(),
             committed: task.rules.launched,
+            logs_requested_at: logs::wanted_since(&task, now_ms()),
             task_id: task.row.id,
         });
     }
@@ -70,9 +71,7 @@ pub(crate) async fn source_assignment(
     task_id: &str,
 ) -> Result<SourceAssignment, ApiError> {
     let task = tasks::load(app, caller, task_id).await?;
-    app.store
-        .touch_source(&task.row.source_id, now_ms())
-        .await?;
+    app.store.touch_source(&task.row.source_id, now_ms());
     let (data_path, target_message) = data_path(app, &task).await?;
     Ok(SourceAssignment {
         phase: match task.rules.wanted_phase() {
@@ -83,6 +82,8 @@ pub(crate) async fn source_assignment(
         syncing: task.rules.syncs(),
         data_path,
         target_message,
+        network_check: task.body.created.start_network_check == Some(true)
+            && task.body.network.is_none(),
         volumes: task
             .plan
             .iter()

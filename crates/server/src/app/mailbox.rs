@@ -2,7 +2,7 @@
 //!
 //! A command stays until its result is reported, so an agent that dies in between is given it again.
 
-use rehost_migration::task::{AgentEvent, Command, CommandResult, Event, Task as Rules};
+use rehost_migration::task::{AgentEvent, Command, CommandResult, Event, Order, Task as Rules};
 use rehost_sms_api::bodies::{CommandBody, CommandParam, ShowCommandResponse};
 use rehost_sms_api::errors::ErrorCode;
 
@@ -23,7 +23,7 @@ pub(crate) async fn command(
     let listener = app.wakeups.listen(id);
     let deadline = deadline(wait_seconds);
     sources::load(app, caller, id).await?;
-    app.store.touch_source(id, now_ms()).await?;
+    app.store.touch_source(id, now_ms());
     let answer = loop {
         let news = listener.catch();
         let (pending, answer) = look(app, caller, id).await?;
@@ -31,7 +31,7 @@ pub(crate) async fn command(
             break answer;
         }
     };
-    app.store.touch_source(id, now_ms()).await?;
+    app.store.touch_source(id, now_ms());
     Ok(answer)
 }
 
@@ -49,7 +49,8 @@ async fn look(
         return Ok((true, answer(&name, Some(param))));
     }
     let name = Rules::idle_command(task.as_ref().map(|task| task.rules));
-    Ok((false, answer(name, task.as_ref().map(param_of))))
+    let param = task.as_ref().map(|task| param_of(task, None));
+    Ok((false, answer(name, param)))
 }
 
 fn answer(name: &str, param: Option<CommandParam>) -> ShowCommandResponse {
@@ -59,11 +60,12 @@ fn answer(name: &str, param: Option<CommandParam>) -> ShowCommandResponse {
     }
 }
 
-/// What a command says besides its name.
-pub(crate) fn param_of(task: &Task) -> CommandParam {
+/// What a command says besides its name; an order is what it is for.
+pub(crate) fn param_of(task: &Task, order: Option<Order>) -> CommandParam {
     CommandParam {
         task_id: Some(task.row.id.clone()),
-        bucket: None,
+        operation: order.map(|order| order.as_str().to_owned()),
+        ..CommandParam::default()
     }
 }
 
@@ -89,17 +91,16 @@ pub(crate) async fn command_result(
         scene.happens(Event::Agent(AgentEvent::Command(command, result)))?;
         scene.commit(app, &before).await
     })?;
-    app.store.touch_source(id, now_ms()).await?;
+    app.store.touch_source(id, now_ms());
     Ok(())
 }
 
 fn read(body: &CommandBody) -> Result<(Command, CommandResult), ApiError> {
     let name = body.command_name.as_deref().filter(|name| !name.is_empty());
     let name = name.ok_or(ErrorCode::CommandMissing)?;
-    let command = [Command::Start, Command::Stop]
-        .into_iter()
-        .find(|command| command.as_str() == name)
-        .ok_or_else(|| refuse(ErrorCode::CommandMismatch, "Only START and STOP are given."))?;
+    let command: Command = name
+        .parse()
+        .map_err(|_| refuse(ErrorCode::CommandMismatch, "No such command is given."))?;
     let result = match body.result.as_deref() {
         Some("success") => CommandResult::Success,
         Some("fail") => CommandResult::Fail,

@@ -3,17 +3,24 @@
 //!
 //! Nothing here knows HTTP, and nothing here decides a state: states are decided by `migration`.
 
+pub(crate) mod accounts;
 mod assignments;
+pub(crate) mod audit_log;
 pub(crate) mod certificates;
 pub(crate) mod checks;
+pub(crate) mod consistency_export;
 pub(crate) mod list;
 pub(crate) mod mailbox;
+pub(crate) mod migprojects;
 pub(crate) mod proofs;
 pub(crate) mod reports;
+pub(crate) mod service;
 pub(crate) mod sources;
 pub(crate) mod stored;
+pub(crate) mod table;
 pub(crate) mod targets;
 pub(crate) mod tasks;
+pub(crate) mod templates;
 
 pub(crate) use assignments::{source_assignment, target_assignments};
 
@@ -27,8 +34,9 @@ use rehost_sms_api::bodies::iam::Named;
 use rehost_store::Store;
 use tokio::time::Instant;
 
-use crate::errors::ApiError;
-use crate::identity::Lockout;
+use crate::audit::AuditLog;
+use crate::errors::{ApiError, chain};
+use crate::identity::Known;
 use crate::tls::Trust;
 use crate::wakeups::Wakeups;
 
@@ -54,8 +62,11 @@ pub(crate) struct Parts {
     pub(crate) project: Named,
     pub(crate) revision: Revision,
     pub(crate) wakeups: Wakeups,
-    pub(crate) key_lockout: Lockout,
-    pub(crate) user_lockout: Lockout,
+    /// Who calls, as far as that was looked up lately.
+    pub(crate) known: Known,
+    pub(crate) audit: AuditLog,
+    /// How long entries of the audit log are kept.
+    pub(crate) audit_days: u32,
 }
 
 /// The control plane, shared by all requests.
@@ -67,6 +78,18 @@ impl Deref for App {
 
     fn deref(&self) -> &Parts {
         &self.0
+    }
+}
+
+impl App {
+    /// Makes everybody who waits for news of a source or a target look again, here and at all
+    /// replicas. What they shall see is stored already, so a notification that is lost costs them
+    /// time and nothing else.
+    pub(crate) async fn news_of(&self, id: &str) {
+        self.wakeups.wake(id);
+        if let Err(error) = self.store.notify(id).await {
+            tracing::warn!(error = %chain(&error), "other replicas were not told of news");
+        }
     }
 }
 

@@ -1,19 +1,16 @@
 //! Proof documents, in and out as streams: never whole in memory, never half in force.
 
-use std::pin::Pin;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use http_body_util::BodyExt as _;
-use hyper::body::Frame;
 use rehost_sms_api::errors::ErrorCode;
-use rehost_store::{ProofRow, Store, StoreError};
-use tokio::sync::mpsc;
+use rehost_store::{ProofRow, Store};
 
 use super::{App, tasks};
+use crate::clock::now_ms;
 use crate::errors::{ApiError, refuse};
-use crate::http::body;
+use crate::http::{body, stream};
 use crate::identity::Caller;
 use crate::secret;
 
@@ -49,7 +46,7 @@ pub(crate) async fn put(
         Err(error) => Err(error),
     };
     if stored.is_err() {
-        app.store.drop_proof_upload(&upload).await?;
+        app.store.drop_upload(&upload).await?;
     }
     stored
 }
@@ -82,13 +79,19 @@ async fn store_parts(
             part.extend_from_slice(&taken);
             if part.len() == PART_BYTES {
                 let full = std::mem::replace(&mut part, Vec::with_capacity(PART_BYTES));
-                store.put_proof_part(task_id, upload, parts, full).await?;
+                let now = now_ms();
+                store
+                    .put_document_part(task_id, upload, parts, full, now)
+                    .await?;
                 parts += 1;
             }
         }
         if ended {
             if !part.is_empty() {
-                store.put_proof_part(task_id, upload, parts, part).await?;
+                let now = now_ms();
+                store
+                    .put_document_part(task_id, upload, parts, part, now)
+                    .await?;
                 parts += 1;
             }
             return Ok((parts, size_bytes));
@@ -109,42 +112,22 @@ pub(crate) async fn get(
         .await?
         .ok_or(ErrorCode::ProofAbsent)?;
     let size_bytes = proof.size_bytes;
-    // One part waits while one is being sent.
-    let (to_client, parts) = mpsc::channel(1);
+    let (to_client, body) = stream::channel();
     tokio::spawn(read_parts(app.store.clone(), proof, to_client));
-    Ok((size_bytes, Body::new(PartsOut(parts))))
+    Ok((size_bytes, body))
 }
 
 /// Reads part after part, for as long as the client wants them.
-async fn read_parts(store: Store, proof: ProofRow, to_client: mpsc::Sender<Part>) {
+async fn read_parts(store: Store, proof: ProofRow, to_client: stream::Parts) {
     for number in 0..proof.parts {
         let part = store
-            .proof_part(&proof.upload, number)
+            .document_part(&proof.upload, number)
             .await
-            .map(Bytes::from);
+            .map(Bytes::from)
+            .map_err(ApiError::from);
         let failed = part.is_err();
         if to_client.send(part).await.is_err() || failed {
             return;
         }
-    }
-}
-
-type Part = Result<Bytes, StoreError>;
-
-/// A document on its way out. If it is replaced meanwhile the connection breaks off, and the client
-/// sees that it did not get the whole.
-struct PartsOut(mpsc::Receiver<Part>);
-
-impl hyper::body::Body for PartsOut {
-    type Data = Bytes;
-    type Error = StoreError;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, StoreError>>> {
-        self.0
-            .poll_recv(context)
-            .map(|part| part.map(|part| part.map(Frame::data)))
     }
 }

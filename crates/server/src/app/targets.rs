@@ -40,7 +40,13 @@ pub(crate) async fn register(
         return wrong("devices must be absolute paths, 256 at most.");
     }
     app.store
-        .put_target(id, &registration.name, &to_json(registration)?, now_ms())
+        .put_target(
+            &caller.domain_id,
+            id,
+            &registration.name,
+            &to_json(registration)?,
+            now_ms(),
+        )
         .await?;
     tracing::info!(id, name = registration.name, "target announced itself");
     Ok(())
@@ -48,11 +54,10 @@ pub(crate) async fn register(
 
 /// All targets.
 pub(crate) async fn list(app: &App, caller: &Caller) -> Result<TargetList, ApiError> {
-    caller.account()?;
     let now = now_ms();
     let targets = app
         .store
-        .targets()
+        .targets(&caller.domain_id)
         .await?
         .into_iter()
         .map(|row| {
@@ -72,17 +77,25 @@ pub(crate) async fn list(app: &App, caller: &Caller) -> Result<TargetList, ApiEr
 
 /// Removes a target that no task needs; its certificate is worth nothing afterwards.
 pub(crate) async fn delete(app: &App, caller: &Caller, id: &str) -> Result<(), ApiError> {
-    caller.account()?;
+    load(app, caller, id).await?;
     match app.store.delete_target(id).await {
         Ok(true) => {
             tracing::info!(id, "target removed");
-            app.wakeups.wake(id);
+            app.known.changed(&app.store).await?;
+            app.news_of(id).await;
             Ok(())
         }
         Ok(false) => Err(ErrorCode::TargetUnknown.into()),
         Err(StoreError::Changed { .. }) => Err(ErrorCode::TargetInUse.into()),
         Err(error) => Err(error.into()),
     }
+}
+
+/// A target of the caller's domain.
+pub(crate) async fn load(app: &App, caller: &Caller, id: &str) -> Result<TargetRow, ApiError> {
+    let row = app.store.target(id).await?;
+    row.filter(|row| caller.sees(&row.domain_id))
+        .ok_or_else(|| ErrorCode::TargetUnknown.into())
 }
 
 /// What a target offers.

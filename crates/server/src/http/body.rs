@@ -3,12 +3,17 @@
 use std::error::Error;
 use std::time::Duration;
 
+use axum::Json;
 use axum::extract::{FromRequest, Request};
+use axum::response::{IntoResponse as _, Response};
 use http::header::CONTENT_TYPE;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use rehost_sms_api::contract::{self, Operation};
 use rehost_sms_api::errors::{ErrorCode, GatewayReason};
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
+use crate::audit::AuditObject;
 use crate::errors::{ApiError, refuse};
 use crate::identity::AnotherBody;
 
@@ -58,11 +63,12 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for JsonBody<T> {
 
     async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
         check_content_type(&request)?;
+        let operation = operation(&request);
         let bytes = read(request.into_body()).await?;
         if bytes.trim_ascii().is_empty() {
             return Err(ErrorCode::EmptyBody.into());
         }
-        parse(&bytes).map(Self)
+        parse(operation, &bytes).map(Self)
     }
 }
 
@@ -71,13 +77,26 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for OptionalJsonBody<T>
 
     async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
         let checked = check_content_type(&request);
+        let operation = operation(&request);
         let bytes = read(request.into_body()).await?;
         if bytes.trim_ascii().is_empty() {
-            return parse(b"{}").map(Self);
+            return parse(None, b"{}").map(Self);
         }
         checked?;
-        parse(&bytes).map(Self)
+        parse(operation, &bytes).map(Self)
     }
+}
+
+/// The answer to a call that made something: its id, which the audit log notes.
+pub(super) fn created(id: String) -> Response {
+    let mut response = Json(Created { id: &id }).into_response();
+    response.extensions_mut().insert(AuditObject(id));
+    response
+}
+
+#[derive(serde::Serialize)]
+struct Created<'i> {
+    id: &'i str,
 }
 
 /// Clients differ in case, in parameters (`;charset=utf-8`) and in whether they send one at all.
@@ -99,19 +118,23 @@ fn check_content_type(request: &Request) -> Result<(), ApiError> {
     }
 }
 
-fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
-    let refused = |error: serde_json::Error| {
-        let code = if error.is_data() {
-            ErrorCode::MalformedJson
-        } else {
-            ErrorCode::NotJson
-        };
-        refuse(code, format!("It says: {error}."))
-    };
-    if !bytes.trim_ascii_start().starts_with(b"{") {
+/// The operation that a request is for, put there by the gate.
+fn operation(request: &Request) -> Option<&'static Operation> {
+    request.extensions().get().copied()
+}
+
+/// Reads a body: JSON first, then what the contract says of this operation's body, then its form here.
+fn parse<T: DeserializeOwned>(operation: Option<&Operation>, bytes: &[u8]) -> Result<T, ApiError> {
+    let says = |error: serde_json::Error| format!("It says: {error}.");
+    let body: Value =
+        serde_json::from_slice(bytes).map_err(|error| refuse(ErrorCode::NotJson, says(error)))?;
+    if !body.is_object() {
         // A list would be read as the members of an object in their order, which nobody means.
-        serde_json::from_slice::<serde::de::IgnoredAny>(bytes).map_err(refused)?;
         return Err(refuse(ErrorCode::MalformedJson, "It is no object."));
     }
-    serde_json::from_slice(bytes).map_err(refused)
+    if let Some(operation) = operation {
+        contract::validate_body(operation, &body)
+            .map_err(|violation| refuse(violation.code(), violation.to_string()))?;
+    }
+    serde_json::from_value(body).map_err(|error| refuse(ErrorCode::MalformedJson, says(error)))
 }

@@ -5,7 +5,8 @@ use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use rehost_sms_api::bodies::iam::{
-    AuthTokensRequest, Domain, DomainList, ListLinks, Project, ProjectList, TokenResponse,
+    AuthTokensRequest, Domain, DomainList, IamUser, IamUserList, ListLinks, Project, ProjectList,
+    TokenResponse,
 };
 use serde::Deserialize;
 
@@ -16,7 +17,6 @@ use crate::errors::ApiError;
 use crate::identity::{self, Caller, ValidToken};
 
 const SUBJECT_TOKEN: &str = "x-subject-token";
-const AUTH_TOKEN: &str = "x-auth-token";
 
 /// `?nocatalog=true`, or just `?nocatalog`.
 #[derive(Debug, Default, Deserialize)]
@@ -39,20 +39,24 @@ pub(super) async fn issue_token(
     QueryOf(query): QueryOf<TokenQuery>,
     body: Result<JsonBody<AuthTokensRequest>, ApiError>,
 ) -> Result<Response, ApiError> {
-    let JsonBody(body) = body.map_err(in_iam_form)?;
-    let (token, body) = identity::issue_token(&app, body, query.with_catalog())
+    let JsonBody(body) = body.map_err(ApiError::in_iam_form)?;
+    let issued = identity::issue_token(&app, body, query.with_catalog())
         .await
-        .map_err(in_iam_form)?;
-    Ok(with_subject(StatusCode::CREATED, &token, body))
+        .map_err(ApiError::in_iam_form)?;
+    let mut response = with_subject(StatusCode::CREATED, &issued.text, issued.body);
+    // For the audit log, which else knows nobody on a route for everybody.
+    response.extensions_mut().insert(issued.caller);
+    Ok(response)
 }
 
 /// `GET /v3/auth/tokens`
 pub(super) async fn show_token(
     State(app): State<App>,
     QueryOf(query): QueryOf<TokenQuery>,
+    caller: Caller,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    let (token, valid) = subject(&app, &headers).await?;
+    let (token, valid) = subject(&app, &caller, &headers).await?;
     let body = identity::show_token(&app, &valid, query.with_catalog()).await?;
     Ok(with_subject(StatusCode::OK, &token, body))
 }
@@ -60,51 +64,41 @@ pub(super) async fn show_token(
 /// `DELETE /v3/auth/tokens`
 pub(super) async fn revoke_token(
     State(app): State<App>,
+    caller: Caller,
     headers: HeaderMap,
 ) -> Result<StatusCode, ApiError> {
-    let (token, _) = subject(&app, &headers).await?;
-    identity::revoke_token(&app.store, &token).await?;
+    let (token, _) = subject(&app, &caller, &headers).await?;
+    identity::revoke_token(&app, &token).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// The token that a call is about, once it is clear that the caller has one of its own.
-async fn subject(app: &App, headers: &HeaderMap) -> Result<(String, ValidToken), ApiError> {
-    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-    let missing = |name: &str, status| ApiError::Iam {
-        status,
-        message: format!("The header {name} is missing or malformed."),
+/// The token that a call is about; that of another domain does not exist for the caller.
+async fn subject(
+    app: &App,
+    caller: &Caller,
+    headers: &HeaderMap,
+) -> Result<(String, ValidToken), ApiError> {
+    let text = headers
+        .get(SUBJECT_TOKEN)
+        .and_then(|value| value.to_str().ok())
+        .ok_or_else(|| ApiError::Iam {
+            status: StatusCode::BAD_REQUEST,
+            message: format!("The header {SUBJECT_TOKEN} is missing or malformed."),
+        })?;
+    let unknown = || ApiError::Iam {
+        status: StatusCode::NOT_FOUND,
+        message: "The subject token is not valid.".to_owned(),
     };
-    let own = text(AUTH_TOKEN).ok_or_else(|| missing(AUTH_TOKEN, StatusCode::UNAUTHORIZED))?;
-    identity::validate_token(&app.store, own)
-        .await
-        .map_err(in_iam_form)?;
-    let subject =
-        text(SUBJECT_TOKEN).ok_or_else(|| missing(SUBJECT_TOKEN, StatusCode::BAD_REQUEST))?;
-    let valid = identity::validate_token(&app.store, subject)
+    let valid = identity::validate_token(app, text)
         .await
         .map_err(|error| match error {
-            ApiError::Gateway(_) => ApiError::Iam {
-                status: StatusCode::NOT_FOUND,
-                message: "The subject token is not valid.".to_owned(),
-            },
+            ApiError::Gateway(_) => unknown(),
             error => error,
         })?;
-    Ok((subject.to_owned(), valid))
-}
-
-/// Refusals below `/v3/auth` have IAM's form.
-fn in_iam_form(error: ApiError) -> ApiError {
-    match error {
-        ApiError::Refused { code, .. } => ApiError::Iam {
-            status: StatusCode::from_u16(code.status()).unwrap_or(StatusCode::BAD_REQUEST),
-            message: format!("{} {}", code.message(), code.advice()),
-        },
-        ApiError::Gateway(_) => ApiError::Iam {
-            status: StatusCode::UNAUTHORIZED,
-            message: "The token is not valid.".to_owned(),
-        },
-        error => error,
+    if !caller.sees(&valid.user.domain_id) {
+        return Err(unknown());
     }
+    Ok((text.to_owned(), valid))
 }
 
 fn with_subject(status: StatusCode, token: &str, body: TokenResponse) -> Response {
@@ -116,22 +110,21 @@ fn with_subject(status: StatusCode, token: &str, body: TokenResponse) -> Respons
     response
 }
 
-/// `GET /v3/auth/domains`
+/// `GET /v3/auth/domains`: that of the caller, and no other.
 pub(super) async fn domains(
     State(app): State<App>,
     caller: Caller,
 ) -> Result<Json<DomainList>, ApiError> {
-    caller.account()?;
-    let domain = Domain {
-        id: app.domain.id.clone(),
-        name: app.domain.name.clone(),
+    let domain = app.store.domain(&caller.domain_id).await?;
+    let domains = domain.into_iter().map(|domain| Domain {
+        id: domain.id,
+        name: domain.name,
         enabled: true,
         description: String::new(),
-    };
-    let links = links(&app, "/v3/auth/domains");
+    });
     Ok(Json(DomainList {
-        domains: vec![domain],
-        links,
+        domains: domains.collect(),
+        links: links(&app, "/v3/auth/domains"),
     }))
 }
 
@@ -148,22 +141,54 @@ pub(super) async fn projects(
     caller: Caller,
     QueryOf(query): QueryOf<ProjectQuery>,
 ) -> Result<Json<ProjectList>, ApiError> {
-    caller.account()?;
-    let fits = query.name.is_none_or(|name| name == app.project.name)
-        && query.domain_id.is_none_or(|id| id == app.domain.id);
-    let project = fits.then(|| Project {
-        id: app.project.id.clone(),
-        name: app.project.name.clone(),
-        domain_id: app.domain.id.clone(),
-        parent_id: app.domain.id.clone(),
-        is_domain: false,
-        enabled: true,
-        description: String::new(),
-    });
-    let links = links(&app, "/v3/projects");
+    let named = |name: &str| query.name.as_ref().is_none_or(|wanted| wanted == name);
+    let mut projects = app.store.projects(&caller.domain_id).await?;
+    if query.domain_id.is_some_and(|id| id != caller.domain_id) {
+        projects.clear();
+    }
+    let projects = projects
+        .into_iter()
+        .filter(|project| named(&project.name))
+        .map(|project| Project {
+            id: project.id,
+            name: project.name,
+            parent_id: project.domain_id.clone(),
+            domain_id: project.domain_id,
+            is_domain: false,
+            enabled: true,
+            description: String::new(),
+        });
     Ok(Json(ProjectList {
-        projects: project.into_iter().collect(),
-        links,
+        projects: projects.collect(),
+        links: links(&app, "/v3/projects"),
+    }))
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct UserQuery {
+    name: Option<String>,
+}
+
+/// `GET /v3/users?name=`: for clients that look up their own user id by its name.
+pub(super) async fn users(
+    State(app): State<App>,
+    caller: Caller,
+    QueryOf(query): QueryOf<UserQuery>,
+) -> Result<Json<IamUserList>, ApiError> {
+    let found = match &query.name {
+        Some(name) => app.store.user_by_name(&caller.domain_id, name).await?,
+        None => app.store.user(caller.id()).await?,
+    };
+    let users = found.into_iter().map(|user| IamUser {
+        id: user.id,
+        name: user.name,
+        domain_id: user.domain_id,
+        enabled: user.enabled != 0,
+    });
+    Ok(Json(IamUserList {
+        users: users.collect(),
+        links: links(&app, "/v3/users"),
     }))
 }
 

@@ -1,15 +1,21 @@
 //! Unpack, call, wrap. No rule and no SQL lives here; the list of all routes is in [`routes`].
 
+mod accounts;
 pub(crate) mod body;
+mod documentation;
 mod iam;
+mod migprojects;
 mod path;
 mod query;
 mod rehost;
-mod request_id;
+pub(crate) mod request_id;
 mod routes;
+mod service;
 mod sources;
+pub(crate) mod stream;
 mod task_settings;
 mod tasks;
+mod templates;
 mod versions;
 
 pub(crate) use routes::router;

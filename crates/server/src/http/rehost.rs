@@ -7,22 +7,25 @@ use axum::response::{IntoResponse as _, Response};
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use rehost_sms_api::bodies::EmptyResult;
 use rehost_sms_api::rehost::{
-    JoinRequest, JoinResponse, JoinTokenRequest, JoinTokenResponse, MigrationReport,
-    SourceAssignment, TargetAssignments, TargetList, TargetRegistration, TargetTaskReport,
+    Health, JoinRequest, JoinTokenRequest, JoinTokenResponse, MigrationReport, SourceAssignment,
+    TargetAssignments, TargetList, TargetRegistration, TargetTaskReport,
 };
 use serde::Deserialize;
-use serde_json::{Value, json};
 
 use super::body::JsonBody;
 use super::path::PathId;
 use super::query::QueryOf;
 use crate::app::{self, App, proofs, reports, targets, tasks};
+use crate::audit::AuditObject;
 use crate::errors::ApiError;
 use crate::identity::{self, Caller};
 
-/// `GET /healthz`
-pub(super) async fn health() -> Json<Value> {
-    Json(json!({ "status": "ok" }))
+/// `GET /healthz`: for load balancers, which send nobody to a replica without its database.
+pub(super) async fn health(State(app): State<App>) -> Result<Json<Health>, ApiError> {
+    app.store.server_version().await?;
+    Ok(Json(Health {
+        status: "ok".to_owned(),
+    }))
 }
 
 /// `POST /rehost/v1/join-tokens`
@@ -40,8 +43,14 @@ pub(super) async fn make_join_token(
 pub(super) async fn join(
     State(app): State<App>,
     JsonBody(body): JsonBody<JoinRequest>,
-) -> Result<Json<JoinResponse>, ApiError> {
-    identity::join(&app, &body).await.map(Json)
+) -> Result<Response, ApiError> {
+    let (answer, machine) = identity::join(&app, &body).await?;
+    let mut response = Json(answer).into_response();
+    let object = AuditObject(machine.id().to_owned());
+    // For the audit log, which else knows nobody on a route for everybody.
+    response.extensions_mut().insert(machine);
+    response.extensions_mut().insert(object);
+    Ok(response)
 }
 
 /// `GET /rehost/v1/targets`

@@ -14,9 +14,14 @@ use crate::secret::random_hex;
 
 const HEADER: &str = "x-request-id";
 
+/// The id of a request, among its extensions.
+#[derive(Clone, Debug)]
+pub(crate) struct RequestId(pub(crate) String);
+
 /// Gives the request an id, logs the answer under it, and puts it into the answer.
-pub(crate) async fn with_request_id(request: Request, next: Next) -> Response {
+pub(crate) async fn with_request_id(mut request: Request, next: Next) -> Response {
     let id = random_hex(16);
+    request.extensions_mut().insert(RequestId(id.clone()));
     let span = tracing::info_span!("request", id);
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let mut response = tracing::Instrument::instrument(next.run(request), span).await;

@@ -2,15 +2,15 @@
 
 use axum::Json;
 use axum::extract::State;
+use axum::response::Response;
 use rehost_sms_api::bodies::{
-    CommandBody, DeleteIds, EmptyResult, ListErrorServersResponse, ListServersQuery,
-    ListServersResponse, PostSourceServerBody, PutCopyStateReq, PutDiskInfoReq,
-    PutSourceServerBody, RegisterServerResponse, ShowCommandResponse, ShowOverviewResponse,
-    ShowServerResponse,
+    CommandBody, DeleteIds, EmptyResult, ListErrorServersQuery, ListErrorServersResponse,
+    ListServersQuery, ListServersResponse, PostSourceServerBody, PutCopyStateReq, PutDiskInfoReq,
+    PutSourceServerBody, ShowCommandResponse, ShowOverviewResponse, ShowServerResponse,
 };
 use serde::Deserialize;
 
-use super::body::{JsonBody, OptionalJsonBody};
+use super::body::{JsonBody, OptionalJsonBody, created};
 use super::path::PathId;
 use super::query::QueryOf;
 use crate::app::{App, mailbox, sources};
@@ -22,9 +22,8 @@ pub(super) async fn register(
     State(app): State<App>,
     caller: Caller,
     JsonBody(body): JsonBody<PostSourceServerBody>,
-) -> Result<Json<RegisterServerResponse>, ApiError> {
-    let id = sources::register(&app, &caller, body).await?;
-    Ok(Json(RegisterServerResponse { id: Some(id) }))
+) -> Result<Response, ApiError> {
+    sources::register(&app, &caller, body).await.map(created)
 }
 
 /// `GET /v3/sources`
@@ -44,22 +43,13 @@ pub(super) async fn overview(
     sources::overview(&app, &caller).await.map(Json)
 }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub(super) struct ErrorsQuery {
-    limit: Option<u32>,
-    offset: Option<u32>,
-}
-
 /// `GET /v3/errors`
 pub(super) async fn errors(
     State(app): State<App>,
     caller: Caller,
-    QueryOf(query): QueryOf<ErrorsQuery>,
+    QueryOf(query): QueryOf<ListErrorServersQuery>,
 ) -> Result<Json<ListErrorServersResponse>, ApiError> {
-    sources::errors(&app, &caller, query.limit, query.offset)
-        .await
-        .map(Json)
+    sources::errors(&app, &caller, query).await.map(Json)
 }
 
 /// `GET /v3/sources/{id}`

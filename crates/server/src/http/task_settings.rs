@@ -2,16 +2,19 @@
 
 use axum::Json;
 use axum::extract::State;
+use axum::response::Response;
 use rehost_sms_api::bodies::{
-    ConfigurationRequestBody, EmptyResult, SetConsistencyResultRequestBody,
-    ShowConfigSettingResponse, ShowConsistencyResultResponse, ShowsSpeedLimitsResponse, SpeedLimit,
+    BatchGetConsistencyResultReq, ConfigurationRequestBody, EmptyResult,
+    SetConsistencyResultRequestBody, ShowConfigSettingResponse, ShowConsistencyResultResponse,
+    ShowsSpeedLimitsResponse, SpeedLimit,
 };
 use serde::Deserialize;
 
 use super::body::{JsonBody, OptionalJsonBody};
 use super::path::PathId;
 use super::query::QueryOf;
-use crate::app::{App, tasks};
+use super::stream::download;
+use crate::app::{App, consistency_export, tasks};
 use crate::errors::ApiError;
 use crate::identity::Caller;
 
@@ -82,4 +85,18 @@ pub(super) async fn add_consistency(
 ) -> Result<Json<EmptyResult>, ApiError> {
     tasks::add_consistency(&app, &caller, &id, body).await?;
     Ok(Json(EmptyResult {}))
+}
+
+/// `POST /v3/tasks/consistency-results/export`
+pub(super) async fn export_consistency(
+    State(app): State<App>,
+    caller: Caller,
+    JsonBody(body): JsonBody<BatchGetConsistencyResultReq>,
+) -> Result<Response, ApiError> {
+    let table = consistency_export::export(&app, &caller, &body.task_info).await?;
+    Ok(download(
+        table,
+        "text/csv; charset=utf-8",
+        "consistency-results.csv",
+    ))
 }

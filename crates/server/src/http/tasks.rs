@@ -2,15 +2,15 @@
 
 use axum::Json;
 use axum::extract::State;
+use axum::response::Response;
 use rehost_sms_api::bodies::{
-    CreateTaskResponse, DeleteTasksReq, EmptyResult, ListTasksQuery, ListTasksResponse,
-    NetworkCheckInfoRequestBody, PostTask, PutTaskReq, ShowCertKeyResponse, ShowPassphraseResponse,
-    ShowTaskResponse, UpdateNetworkCheckInfoResponse, UpdateTaskResponse, UpdateTaskSpeedReq,
-    UpdateTaskStatusReq,
+    DeleteTasksReq, EmptyResult, ListTasksQuery, ListTasksResponse, NetworkCheckInfoRequestBody,
+    PostTask, PutTaskReq, ShowCertKeyResponse, ShowPassphraseResponse, ShowTaskResponse,
+    UpdateNetworkCheckInfoResponse, UpdateTaskResponse, UpdateTaskSpeedReq, UpdateTaskStatusReq,
 };
 use serde::Deserialize;
 
-use super::body::JsonBody;
+use super::body::{JsonBody, created};
 use super::path::PathId;
 use super::query::QueryOf;
 use crate::app::{App, certificates, tasks};
@@ -22,9 +22,8 @@ pub(super) async fn create(
     State(app): State<App>,
     caller: Caller,
     JsonBody(body): JsonBody<PostTask>,
-) -> Result<Json<CreateTaskResponse>, ApiError> {
-    let id = tasks::create(&app, &caller, body).await?;
-    Ok(Json(CreateTaskResponse { id: Some(id) }))
+) -> Result<Response, ApiError> {
+    tasks::create(&app, &caller, body).await.map(created)
 }
 
 /// `GET /v3/tasks`

@@ -1,20 +1,24 @@
-//! The layer in front of every route that needs a caller.
+//! The layer in front of every route: which operation it is, who calls, whether they may, and what is
+//! remembered of it.
 //!
 //! A token wins over a signature, a signature over the certificate of the connection: what a client
 //! says in the request is meant more than what its connection happens to carry.
 
 use axum::body::{Body, Bytes};
-use axum::extract::{Request, State};
+use axum::extract::{MatchedPath, RawPathParams, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
+use rehost_sms_api::contract::{Access, Operation};
 use rehost_sms_api::errors::GatewayReason;
 use rehost_sms_api::signing::{Authorization, body_hash};
 
 use super::announced_body::AnnouncedBody;
-use super::{Caller, PeerFingerprint, signature, tokens};
+use super::authorise::authorise;
+use super::{Caller, PeerFingerprint, Who, signature, tokens};
 use crate::app::App;
+use crate::audit::{self, Call};
 use crate::errors::ApiError;
 use crate::http::body;
 
@@ -29,25 +33,49 @@ pub(crate) enum BodyUse {
     Streamed,
 }
 
-/// Finds the caller, or answers in the gateway's form.
-pub(crate) async fn authenticate(
+/// Lets a request through to its route, or answers why not.
+pub(crate) async fn gate(
     State((app, body_use)): State<(App, BodyUse)>,
-    request: Request,
+    path: MatchedPath,
+    params: RawPathParams,
+    mut request: Request,
     next: Next,
 ) -> Response {
-    match identify(&app, body_use, request).await {
-        Ok(request) => next.run(request).await,
-        Err(error) => error.into_response(),
+    let Some(operation) = Operation::of_route(request.method().as_str(), path.as_str()) else {
+        return ApiError::from(GatewayReason::NoSuchApi).into_response();
+    };
+    let mut call = Call::new(operation, &request, params.iter().next().map(|(_, id)| id));
+    request.extensions_mut().insert(operation);
+    if operation.access == Access::Everyone {
+        let response = next.run(request).await;
+        return audit::note(&app, call, response).await;
     }
+    let request = match identify(&app, body_use, request).await {
+        Ok((caller, request)) => {
+            call.caller = Some(caller.clone());
+            authorise(operation, &caller).map(|()| (caller, request))
+        }
+        Err(error) => Err(error),
+    };
+    let response = match request {
+        Ok((caller, mut request)) => {
+            request.extensions_mut().insert(caller);
+            next.run(request).await
+        }
+        Err(error) if operation.path == "/v3/auth/tokens" => error.in_iam_form().into_response(),
+        Err(error) => error.into_response(),
+    };
+    audit::note(&app, call, response).await
 }
 
-async fn identify(app: &App, body_use: BodyUse, request: Request) -> Result<Request, ApiError> {
-    let (mut parts, mut body) = request.into_parts();
+async fn identify(
+    app: &App,
+    body_use: BodyUse,
+    request: Request,
+) -> Result<(Caller, Request), ApiError> {
+    let (parts, mut body) = request.into_parts();
     let caller = if let Some(token) = text(&parts.headers, TOKEN_HEADER) {
-        let token = tokens::validate_token(&app.store, token).await?;
-        Caller::Account {
-            user_id: token.row.user_id,
-        }
+        tokens::caller(app, token).await?
     } else if let Some(value) = text(&parts.headers, AUTHORIZATION.as_str())
         .filter(|value| Authorization::is_signature(value))
     {
@@ -62,17 +90,25 @@ async fn identify(app: &App, body_use: BodyUse, request: Request) -> Result<Requ
             caller
         }
     } else if let Some(PeerFingerprint(fingerprint)) = parts.extensions.get() {
-        let identity = app.store.identity_by_fingerprint(fingerprint).await?;
-        let identity = identity.ok_or(GatewayReason::BadToken)?;
-        match identity.role.as_str() {
-            "target" => Caller::Target { id: identity.id },
-            _ => Caller::Source { id: identity.id },
-        }
+        machine(app, fingerprint).await?
     } else {
         return Err(GatewayReason::NothingSent.into());
     };
-    parts.extensions.insert(caller);
-    Ok(Request::from_parts(parts, body))
+    Ok((caller, Request::from_parts(parts, body)))
+}
+
+/// The agent or receiver that owns a certificate.
+async fn machine(app: &App, fingerprint: &str) -> Result<Caller, ApiError> {
+    let identity = app.known.machine(&app.store, fingerprint).await?;
+    let identity = identity.ok_or(GatewayReason::BadToken)?;
+    let who = match identity.role.as_str() {
+        "target" => Who::Target { id: identity.id },
+        _ => Who::Source { id: identity.id },
+    };
+    Ok(Caller {
+        domain_id: identity.domain_id,
+        who,
+    })
 }
 
 fn text<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {

@@ -1,14 +1,12 @@
-//! The caller of a request, and what each kind of caller may do.
+//! The caller of a request, whose tenant it acts in, and what it may touch there.
 //!
-//! | caller | may |
-//! |---|---|
-//! | account (token or signature) | everything but the routes that speak for one machine |
-//! | source (certificate of an agent) | its own source servers and their tasks, as an agent needs it |
-//! | target (certificate of a receiver) | its own registration and assignments |
+//! Which operation a caller may use is decided by the table of operations (`authorise`); here is
+//! which objects: those of its own domain, and for a machine its own.
 
 use axum::extract::FromRequestParts;
 use http::request::Parts;
 use rehost_sms_api::errors::{ErrorCode, GatewayReason};
+use rehost_sms_api::rehost::AccountRole;
 use rehost_store::SourceRow;
 
 use crate::errors::{ApiError, refuse};
@@ -17,13 +15,26 @@ use crate::errors::{ApiError, refuse};
 #[derive(Clone, Debug)]
 pub(crate) struct PeerFingerprint(pub(crate) String);
 
-/// Who calls.
+/// Who calls, and in which domain.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Caller {
+pub(crate) struct Caller {
+    /// The tenant. Nothing of another one is ever seen or touched.
+    pub(crate) domain_id: String,
+    /// Who it is.
+    pub(crate) who: Who,
+}
+
+/// The kinds of callers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Who {
     /// A person or a program with account credentials.
     Account {
         /// Its user.
         user_id: String,
+        /// Its login name.
+        user_name: String,
+        /// What it may do.
+        role: AccountRole,
     },
     /// An agent.
     Source {
@@ -40,45 +51,52 @@ pub(crate) enum Caller {
 impl Caller {
     /// Whether this is an account and not a machine.
     pub(crate) fn is_account(&self) -> bool {
-        matches!(self, Self::Account { .. })
+        matches!(self.who, Who::Account { .. })
     }
 
-    /// The user; machines are refused.
-    pub(crate) fn account(&self) -> Result<&str, ApiError> {
-        match self {
-            Self::Account { user_id } => Ok(user_id),
-            _ => Err(refuse(
-                ErrorCode::NoPermission,
-                "This call needs account credentials.",
-            )),
+    /// Id of the user, or of the machine.
+    pub(crate) fn id(&self) -> &str {
+        match &self.who {
+            Who::Account { user_id, .. } => user_id,
+            Who::Source { id } | Who::Target { id } => id,
         }
     }
 
-    /// The identity of the agent, or `None` for an account; targets are refused.
-    pub(crate) fn source_or_account(&self) -> Result<Option<&str>, ApiError> {
-        match self {
-            Self::Account { .. } => Ok(None),
-            Self::Source { id } => Ok(Some(id)),
-            Self::Target { .. } => Err(refuse(
-                ErrorCode::NoPermission,
-                "A target may not use this call.",
-            )),
+    /// The identity of the agent, if it is one.
+    pub(crate) fn source(&self) -> Option<&str> {
+        match &self.who {
+            Who::Source { id } => Some(id),
+            _ => None,
         }
     }
 
     /// The target; everybody else is refused.
     pub(crate) fn target(&self) -> Result<&str, ApiError> {
-        match self {
-            Self::Target { id } => Ok(id),
+        match &self.who {
+            Who::Target { id } => Ok(id),
             _ => Err(ErrorCode::NotATarget.into()),
         }
     }
 
-    /// Refuses a machine that is not the one which registered the source.
+    /// Whether an object of this domain is there for the caller at all.
+    pub(crate) fn sees(&self, domain_id: &str) -> bool {
+        self.domain_id == domain_id
+    }
+
+    /// Refuses what is not there for the caller, and a machine that is not the one which registered
+    /// the source.
     pub(crate) fn check_source(&self, source: &SourceRow) -> Result<(), ApiError> {
-        match self.source_or_account()? {
-            Some(id) if source.owner.as_deref() != Some(id) => Err(ErrorCode::NotYours.into()),
-            _ => Ok(()),
+        if !self.sees(&source.domain_id) {
+            return Err(ErrorCode::SourceUnknown.into());
+        }
+        match &self.who {
+            Who::Account { .. } => Ok(()),
+            Who::Source { id } if source.owner.as_deref() == Some(id) => Ok(()),
+            Who::Source { .. } => Err(ErrorCode::NotYours.into()),
+            Who::Target { .. } => Err(refuse(
+                ErrorCode::NoPermission,
+                "A target may not use this call.",
+            )),
         }
     }
 }

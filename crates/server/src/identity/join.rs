@@ -7,7 +7,7 @@ use rehost_sms_api::rehost::{
 };
 use rehost_store::{IdentityRow, JoinTokenRow, StoreError};
 
-use super::Caller;
+use super::{Caller, Who};
 use crate::app::App;
 use crate::clock::now_ms;
 use crate::errors::{ApiError, refuse};
@@ -24,7 +24,6 @@ pub(crate) async fn make_join_token(
     caller: &Caller,
     request: &JoinTokenRequest,
 ) -> Result<JoinTokenResponse, ApiError> {
-    caller.account()?;
     let trust = app.trust.as_ref().ok_or_else(|| {
         refuse(
             ErrorCode::Parameters,
@@ -40,6 +39,7 @@ pub(crate) async fn make_join_token(
     let secret = secret::random_hex(32);
     let row = JoinTokenRow {
         secret_hash: secret::hash(&secret),
+        domain_id: caller.domain_id.clone(),
         role: role_text(request.role).to_owned(),
         expires_at,
         used_by: None,
@@ -58,8 +58,11 @@ pub(crate) async fn make_join_token(
     })
 }
 
-/// Gives the holder of a join token an identity. Whoever is second with the same token is refused.
-pub(crate) async fn join(app: &App, request: &JoinRequest) -> Result<JoinResponse, ApiError> {
+/// Gives the holder of a join token an identity, which is also told to be noted. Whoever is second with the same token is refused.
+pub(crate) async fn join(
+    app: &App,
+    request: &JoinRequest,
+) -> Result<(JoinResponse, Caller), ApiError> {
     let trust = app.trust.as_ref().ok_or(ErrorCode::JoinTokenUnknown)?;
     let length = request.name.chars().count();
     if !(1..=64).contains(&length) || request.name.chars().any(char::is_control) {
@@ -68,7 +71,7 @@ pub(crate) async fn join(app: &App, request: &JoinRequest) -> Result<JoinRespons
     let secret_hash = secret::hash(&request.secret);
     let now = now_ms();
     let role = role_text(request.role);
-    check_token(app.store.join_token(&secret_hash).await?, role, now)?;
+    let token = check_token(app.store.join_token(&secret_hash).await?, role, now)?;
 
     let id = secret::new_id();
     let certificate = app
@@ -78,6 +81,7 @@ pub(crate) async fn join(app: &App, request: &JoinRequest) -> Result<JoinRespons
     let der = certificates_from_pem(&certificate)?;
     let identity = IdentityRow {
         id: id.clone(),
+        domain_id: token.domain_id.clone(),
         role: role.to_owned(),
         name: request.name.clone(),
         fingerprint: der
@@ -92,15 +96,24 @@ pub(crate) async fn join(app: &App, request: &JoinRequest) -> Result<JoinRespons
         Err(error) => return Err(error.into()),
     }
     tracing::info!(id, role, name = request.name, "joined");
-    Ok(JoinResponse {
+    let who = match request.role {
+        JoinRole::Source => Who::Source { id: id.clone() },
+        JoinRole::Target => Who::Target { id: id.clone() },
+    };
+    let machine = Caller {
+        domain_id: token.domain_id,
+        who,
+    };
+    let answer = JoinResponse {
         id,
         role: request.role,
         certificate,
         ca: trust.pem.clone(),
-    })
+    };
+    Ok((answer, machine))
 }
 
-fn check_token(row: Option<JoinTokenRow>, role: &str, now: i64) -> Result<(), ApiError> {
+fn check_token(row: Option<JoinTokenRow>, role: &str, now: i64) -> Result<JoinTokenRow, ApiError> {
     let row = row.ok_or(ErrorCode::JoinTokenUnknown)?;
     if row.used_by.is_some() {
         return Err(ErrorCode::JoinTokenUsed.into());
@@ -111,7 +124,7 @@ fn check_token(row: Option<JoinTokenRow>, role: &str, now: i64) -> Result<(), Ap
     if row.role != role {
         return Err(ErrorCode::JoinTokenRole.into());
     }
-    Ok(())
+    Ok(row)
 }
 
 fn role_text(role: JoinRole) -> &'static str {

@@ -2,12 +2,16 @@
 
 use http::StatusCode;
 use rehost_sms_api::bodies::iam::{
-    AuthTokensRequest, CatalogEndpoint, CatalogEntry, Named, PasswordUser, Reference, Scope, Token,
+    AuthTokensRequest, CatalogEndpoint, CatalogEntry, Named, PasswordUser, Scope, Token,
     TokenProject, TokenResponse, TokenUser,
 };
-use rehost_store::{TokenRow, UserRow};
+use rehost_store::{ProjectRow, TokenRow, UserRow};
 
+use super::Caller;
+use super::known::account;
+use super::lockout::{MAX_FAILURES, is_locked, locked_until};
 use super::password::verify_password;
+use super::tenants::{domain, named, project};
 use super::tokens::{self, ValidToken};
 use crate::app::App;
 use crate::clock::{iam_time, now_ms};
@@ -18,15 +22,24 @@ use crate::secret;
 #[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
 struct StoredScope {
     method: String,
-    project: bool,
+    /// The project that it is for; without one it is for the domain.
+    project_id: Option<String>,
 }
 
-/// Checks who asks and issues a token: its text for `X-Subject-Token`, and the body.
+/// A new token: its text, what is said of it, and who may use it.
+#[derive(Debug)]
+pub(crate) struct Issued {
+    pub(crate) text: String,
+    pub(crate) body: TokenResponse,
+    pub(crate) caller: Caller,
+}
+
+/// Checks who asks and issues a token.
 pub(crate) async fn issue_token(
     app: &App,
     request: AuthTokensRequest,
     with_catalog: bool,
-) -> Result<(String, TokenResponse), ApiError> {
+) -> Result<Issued, ApiError> {
     let identity = request.auth.identity;
     let (user, method, expires_at) = match (&identity.password, &identity.token) {
         (Some(password), _) => {
@@ -34,13 +47,11 @@ pub(crate) async fn issue_token(
             (user, "password", now_ms().saturating_add(tokens::LIFE_MS))
         }
         (None, Some(token)) => {
-            let valid = tokens::validate_token(&app.store, &token.id)
+            let valid = tokens::validate_token(app, &token.id)
                 .await
                 .map_err(|_| unauthorized("The token is not valid; log in with the password."))?;
-            let user = app.store.user(&valid.row.user_id).await?;
-            let user = user.ok_or_else(|| unauthorized("The user is gone."))?;
             // An exchanged token lives no longer than the one it was got for.
-            (user, "token", valid.row.expires_at)
+            (valid.user, "token", valid.row.expires_at)
         }
         (None, None) => {
             return Err(bad_request(
@@ -48,11 +59,11 @@ pub(crate) async fn issue_token(
             ));
         }
     };
-    let project = check_scope(app, request.auth.scope.as_ref())?;
+    let project = scope(app, &user, request.auth.scope.as_ref()).await?;
     let text = secret::random_hex(32);
     let scope = StoredScope {
         method: method.to_owned(),
-        project,
+        project_id: project.map(|project| project.id),
     };
     let row = TokenRow {
         token_hash: secret::hash(&text),
@@ -65,8 +76,9 @@ pub(crate) async fn issue_token(
         expires_at,
     };
     app.store.insert_token(&row).await?;
-    let body = describe(app, &row, &scope, &user, with_catalog);
-    Ok((text, body))
+    let body = describe(app, &row, &scope, &user, with_catalog).await?;
+    let caller = account(&user)?;
+    Ok(Issued { text, body, caller })
 }
 
 /// What a valid token says, as `GET /v3/auth/tokens` shows it.
@@ -81,9 +93,7 @@ pub(crate) async fn show_token(
             what: "token scope",
             source: source.into(),
         })?;
-    let user = app.store.user(&row.user_id).await?;
-    let user = user.ok_or_else(|| unauthorized("The user is gone."))?;
-    Ok(describe(app, row, &scope, &user, with_catalog))
+    describe(app, row, &scope, &token.user, with_catalog).await
 }
 
 async fn check_password(app: &App, claim: &PasswordUser) -> Result<UserRow, ApiError> {
@@ -92,78 +102,83 @@ async fn check_password(app: &App, claim: &PasswordUser) -> Result<UserRow, ApiE
         .password
         .clone()
         .ok_or_else(|| bad_request("The password is missing."))?;
-    let user = match (&claim.id, &claim.name) {
-        (Some(id), _) => app.store.user(id).await?,
-        (None, Some(name)) => app.store.user_by_name(name).await?,
-        (None, None) => return Err(bad_request("The user is named neither by id nor by name.")),
+    let domain = domain(app, claim.domain.as_ref()).await?;
+    let user = match (&domain, &claim.id, &claim.name) {
+        (_, None, None) => {
+            return Err(bad_request("The user is named neither by id nor by name."));
+        }
+        (None, _, _) => None,
+        (Some(domain), Some(id), _) => {
+            let user = app.store.user(id).await?;
+            // An id needs no domain; one that is named must be the right one.
+            user.filter(|user| claim.domain.is_none() || user.domain_id == domain.id)
+        }
+        (Some(domain), None, Some(name)) => app.store.user_by_name(&domain.id, name).await?,
     };
     let now = now_ms();
-    if let Some(user) = &user
-        && app.user_lockout.is_locked(&user.name, now)
+    if user
+        .as_ref()
+        .is_some_and(|user| is_locked(user.locked_until, now))
     {
         return Err(unauthorized("Too many failures; wait for five minutes."));
     }
+    // A user who is not there costs as much time as a wrong password.
     let hash = user.as_ref().map(|user| user.password_hash.clone());
     let right = verify_password(password, hash).await?;
-    let domain = claim
-        .domain
-        .as_ref()
-        .is_none_or(|domain| fits(domain, &app.domain));
-    match user {
-        Some(user) if right && domain => {
-            app.user_lockout.succeeded(&user.name);
-            Ok(user)
-        }
-        Some(user) => {
-            app.user_lockout.failed(&user.name, now);
-            Err(unauthorized(WRONG))
-        }
-        None => Err(unauthorized(WRONG)),
+    let Some(user) = user else {
+        return Err(unauthorized(WRONG));
+    };
+    if !right {
+        app.store
+            .note_login_failure(&user.id, MAX_FAILURES, locked_until(now))
+            .await?;
+        return Err(unauthorized(WRONG));
     }
+    if user.enabled == 0 {
+        return Err(unauthorized("The user is disabled; ask an administrator."));
+    }
+    app.store.note_login_ok(&user).await?;
+    Ok(user)
 }
 
-/// Whether the token is for the project (and not for the domain); refuses what is not ours.
-fn check_scope(app: &App, scope: Option<&Scope>) -> Result<bool, ApiError> {
-    let Some(scope) = scope else { return Ok(false) };
-    if let Some(project) = &scope.project {
-        return if fits(project, &app.project) {
-            Ok(true)
-        } else {
-            let name = &app.project.name;
-            Err(unauthorized(&format!(
-                "There is no such project; the only one is {name}."
-            )))
-        };
+/// The project that the token shall be for, if not for the domain; refuses what is not the user's.
+async fn scope(
+    app: &App,
+    user: &UserRow,
+    scope: Option<&Scope>,
+) -> Result<Option<ProjectRow>, ApiError> {
+    let Some(scope) = scope else { return Ok(None) };
+    if let Some(reference) = &scope.project {
+        let found = project(app, &user.domain_id, reference).await?;
+        return found.map(Some).ok_or_else(|| {
+            unauthorized("There is no such project; GET /v3/projects lists those there are.")
+        });
     }
-    match &scope.domain {
-        Some(domain) if !fits(domain, &app.domain) => {
-            let name = &app.domain.name;
-            Err(unauthorized(&format!(
-                "There is no such account; the only one is {name}."
-            )))
+    if let Some(reference) = &scope.domain {
+        let found = domain(app, Some(reference)).await?;
+        if found.is_none_or(|found| found.id != user.domain_id) {
+            return Err(unauthorized("This is not the account of the user."));
         }
-        _ => Ok(false),
     }
+    Ok(None)
 }
 
-/// Whether a reference by id, or by name, means this.
-fn fits(reference: &Reference, named: &Named) -> bool {
-    match (&reference.id, &reference.name) {
-        (Some(id), _) => *id == named.id,
-        (None, Some(name)) => *name == named.name,
-        (None, None) => true,
-    }
-}
-
-fn describe(
+async fn describe(
     app: &App,
     row: &TokenRow,
     scope: &StoredScope,
     user: &UserRow,
     with_catalog: bool,
-) -> TokenResponse {
-    let domain = app.domain.clone();
-    TokenResponse {
+) -> Result<TokenResponse, ApiError> {
+    let domain = app.store.domain(&user.domain_id).await?;
+    let domain = named(domain.ok_or_else(|| unauthorized("The account is gone."))?);
+    let projects = app.store.projects(&user.domain_id).await?;
+    let project = projects
+        .iter()
+        .find(|project| Some(&project.id) == scope.project_id.as_ref());
+    let region = project.or(projects.first());
+    let region = region.map_or_else(String::new, |project| project.name.clone());
+    Ok(TokenResponse {
         token: Token {
             methods: vec![scope.method.clone()],
             expires_at: iam_time(row.expires_at),
@@ -174,27 +189,27 @@ fn describe(
                 domain: domain.clone(),
                 password_expires_at: String::new(),
             },
-            project: scope.project.then(|| TokenProject {
-                id: app.project.id.clone(),
-                name: app.project.name.clone(),
+            project: project.map(|project| TokenProject {
+                id: project.id.clone(),
+                name: project.name.clone(),
                 domain: domain.clone(),
             }),
-            domain: (!scope.project).then_some(domain),
+            domain: project.is_none().then_some(domain),
             roles: vec![Named {
-                id: "administrator".into(),
-                name: "te_admin".into(),
+                id: user.role.clone(),
+                name: user.role.clone(),
             }],
             catalog: if with_catalog {
-                catalog(app)
+                catalog(app, &region)
             } else {
                 Vec::new()
             },
         },
-    }
+    })
 }
 
 /// The two services that exist here.
-fn catalog(app: &App) -> Vec<CatalogEntry> {
+fn catalog(app: &App, region: &str) -> Vec<CatalogEntry> {
     let entry = |name: &str, kind: &str, url: String| CatalogEntry {
         id: name.to_owned(),
         name: name.to_owned(),
@@ -202,8 +217,8 @@ fn catalog(app: &App) -> Vec<CatalogEntry> {
         endpoints: vec![CatalogEndpoint {
             id: format!("{name}-public"),
             interface: "public".into(),
-            region: app.project.name.clone(),
-            region_id: app.project.name.clone(),
+            region: region.to_owned(),
+            region_id: region.to_owned(),
             url,
         }],
     };

@@ -12,6 +12,8 @@ use rehost_sms_api::signing::{
 };
 
 use super::Caller;
+use super::known::account;
+use super::lockout::{MAX_FAILURES, is_locked, locked_until};
 use crate::app::App;
 use crate::clock::now_ms;
 use crate::errors::ApiError;
@@ -28,11 +30,13 @@ pub(super) async fn check(
         GatewayReason::BadSignature
     })?;
     let access_key = authorization.access_key.as_str();
-    let Some(key) = app.store.access_key(access_key).await? else {
+    let known = app.known.access_key(&app.store, access_key).await?;
+    let Some((key, user)) = known.filter(|(key, user)| key.enabled != 0 && user.enabled != 0)
+    else {
         return Err(GatewayReason::UnknownAccessKey.into());
     };
     let now = now_ms();
-    if app.key_lockout.is_locked(access_key, now) {
+    if is_locked(key.locked_until, now) {
         return Err(GatewayReason::AccessKeyLocked.into());
     }
     let request = RequestToSign {
@@ -50,16 +54,20 @@ pub(super) async fn check(
         now / 1000,
     ) {
         Ok(()) => {
-            app.key_lockout.succeeded(access_key);
-            Ok(Caller::Account {
-                user_id: key.user_id,
-            })
+            if key.failures > 0 {
+                app.store.note_key_ok(&key).await?;
+                app.known.changed(&app.store).await?;
+            }
+            account(&user)
         }
         Err(error) => {
             tracing::info!(access_key, %error, "signature refused");
             // A wrong clock is no guess at a secret.
             if error == SignatureError::Signature {
-                app.key_lockout.failed(access_key, now);
+                app.store
+                    .note_key_failure(access_key, MAX_FAILURES, locked_until(now))
+                    .await?;
+                app.known.changed(&app.store).await?;
             }
             Err(GatewayReason::BadSignature.into())
         }

@@ -1,8 +1,11 @@
 //! Login tokens: random texts, known to the database by their hash, valid for a day.
 
 use rehost_sms_api::errors::GatewayReason;
-use rehost_store::{Store, TokenRow};
+use rehost_store::{TokenRow, UserRow};
 
+use super::Caller;
+use super::known::account;
+use crate::app::App;
 use crate::clock::{iam_time, now_ms};
 use crate::errors::ApiError;
 use crate::secret;
@@ -17,26 +20,38 @@ const MAX_CHARACTERS: usize = 16384;
 pub(crate) struct ValidToken {
     /// What is stored of it.
     pub(crate) row: TokenRow,
+    /// Whose it is.
+    pub(crate) user: UserRow,
 }
 
-/// Finds a token by its text.
-pub(crate) async fn validate_token(store: &Store, text: &str) -> Result<ValidToken, ApiError> {
+/// Finds a token by its text. The token of a user who was disabled, or whose password was changed
+/// after it was issued, is void.
+pub(crate) async fn validate_token(app: &App, text: &str) -> Result<ValidToken, ApiError> {
     if text.is_empty() || text.len() > MAX_CHARACTERS {
         return Err(GatewayReason::BadToken.into());
     }
-    let row = store
-        .token(&secret::hash(text))
+    let (row, user) = app
+        .known
+        .token(&app.store, &secret::hash(text))
         .await?
         .ok_or(GatewayReason::BadToken)?;
     if row.expires_at <= now_ms() {
         let expires_at = iam_time(row.expires_at);
         return Err(GatewayReason::TokenExpired { expires_at }.into());
     }
-    Ok(ValidToken { row })
+    if user.enabled == 0 || row.issued_at < user.password_changed_at {
+        return Err(GatewayReason::BadToken.into());
+    }
+    Ok(ValidToken { row, user })
+}
+
+/// The caller who sends a token.
+pub(super) async fn caller(app: &App, text: &str) -> Result<Caller, ApiError> {
+    account(&validate_token(app, text).await?.user)
 }
 
 /// Makes a token void. One that is not known is void already.
-pub(crate) async fn revoke_token(store: &Store, text: &str) -> Result<(), ApiError> {
-    store.delete_token(&secret::hash(text)).await?;
-    Ok(())
+pub(crate) async fn revoke_token(app: &App, text: &str) -> Result<(), ApiError> {
+    app.store.delete_token(&secret::hash(text)).await?;
+    app.known.changed(&app.store).await
 }

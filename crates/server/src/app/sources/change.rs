@@ -1,8 +1,8 @@
 //! Changing a source server: what agents report, and what people choose.
 
 use rehost_migration::changestate::{self, Outcome};
-use rehost_migration::source::SourceState;
 use rehost_migration::task::{AgentEvent, Event};
+use rehost_migration::{preconditions, resize};
 use rehost_sms_api::bodies::{
     PostSourceServerBody, PutCopyStateReq, PutDisk, PutDiskInfoReq, PutSourceServerBody,
     PutVolumeGroups, RecordId,
@@ -10,7 +10,7 @@ use rehost_sms_api::bodies::{
 use rehost_sms_api::errors::ErrorCode;
 use rehost_store::{SourceRow, Write};
 
-use super::inventory::{inventory, number_records};
+use super::inventory::{inventory, keep_choices, number_records, rules_inventory};
 use super::register::{check_name, take_checks};
 use super::{load, set_words, words};
 use crate::app::stored::to_json;
@@ -45,7 +45,7 @@ pub(crate) async fn change_state(
         }
         scene.commit(app, &before).await
     })?;
-    app.store.touch_source(id, now_ms()).await?;
+    app.store.touch_source(id, now_ms());
     Ok(())
 }
 
@@ -71,6 +71,10 @@ pub(crate) async fn update(
         if waits_for_configuration(app, &source).await? {
             let mut inventory = inventory(&source)?;
             choose(&mut inventory, body);
+            if body.disks.is_some() || body.volume_groups.is_some() {
+                resize::check_choices(&rules_inventory(&inventory))
+                    .map_err(|error| refuse_text(error.code(), error.to_string()))?;
+            }
             source.inventory = to_json(&inventory)?;
         }
         Ok(app.store.write(&[Write::UpdateSource(&source)]).await?)
@@ -92,24 +96,26 @@ pub(crate) async fn update_disks(
         if !waits_for_configuration(app, &source).await? {
             return Ok(());
         }
-        let mut inventory = inventory(&source)?;
+        let before = inventory(&source)?;
+        let mut inventory = before.clone();
         inventory.disks = Some(disks.clone());
         inventory.volume_groups = Some(body.volumegroups.clone().unwrap_or_default());
         inventory.btrfs_list = Some(body.btrfs_list.clone().unwrap_or_default());
         number_records(&mut inventory);
+        keep_choices(&before, &mut inventory);
         take_checks(&mut source, &inventory, now_ms())?;
         source.inventory = to_json(&inventory)?;
         Ok(app.store.write(&[Write::UpdateSource(&source)]).await?)
     })?;
-    app.store.touch_source(id, now_ms()).await?;
+    app.store.touch_source(id, now_ms());
     Ok(())
 }
 
-/// A source server that failed its check waits for its disks, too.
+/// Whether people's choices and an agent's disks are taken.
 async fn waits_for_configuration(app: &App, source: &SourceRow) -> Result<bool, ApiError> {
     let (state, _) = words(source)?;
-    let early = matches!(state, SourceState::Waiting | SourceState::Unavailable);
-    Ok(early && tasks::of_source(app, &source.id).await?.is_none())
+    let has_task = tasks::of_source(app, &source.id).await?.is_some();
+    Ok(preconditions::takes_choices(state, has_task))
 }
 
 /// Marks what is to be migrated, and how large it shall become. Ids that nothing has are ignored.

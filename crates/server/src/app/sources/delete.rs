@@ -13,7 +13,6 @@ use crate::identity::Caller;
 
 /// Removes source servers, one after the other; the first that cannot be removed ends it.
 pub(crate) async fn delete(app: &App, caller: &Caller, ids: &[String]) -> Result<(), ApiError> {
-    caller.account()?;
     check_ids(ids)?;
     for id in ids {
         retry!({
@@ -25,6 +24,7 @@ pub(crate) async fn delete(app: &App, caller: &Caller, ids: &[String]) -> Result
             scene.happens(Event::Operator(Action::Delete {
                 agent_connected,
                 source_state,
+                with_source: true,
             }))?;
             scene.commit_removal(app).await
         })?;

@@ -8,7 +8,7 @@ mod show;
 
 pub(crate) use change::{change_state, update, update_disks};
 pub(crate) use delete::delete;
-pub(crate) use inventory::inventory;
+pub(crate) use inventory::{inventory, rules_inventory};
 pub(crate) use register::register;
 pub(crate) use show::{address, errors, list, overview, show};
 

@@ -8,9 +8,9 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use rehost_migration::source::{MigrationCycle, SourceState};
 use rehost_sms_api::bodies::PostSourceServerBody;
 use rehost_sms_api::errors::ErrorCode;
-use rehost_store::{Page, SourceFilter, SourceRow, StoreError, Write};
+use rehost_store::{SourceRow, StoreError, Write};
 
-use super::inventory::{inventory, number_records};
+use super::inventory::{inventory, keep_choices, number_records};
 use super::set_words;
 use crate::app::stored::to_json;
 use crate::app::{App, checks, retry};
@@ -19,8 +19,6 @@ use crate::errors::{ApiError, refuse};
 use crate::identity::Caller;
 use crate::secret;
 
-/// Source servers of one account (SMS, limits).
-const MAX_SOURCES: i64 = 1000;
 /// Disks, groups and cards of one source server (SMS, RegisterServer).
 const MAX_ITEMS: usize = 50;
 const PLATFORMS: [&str; 10] = [
@@ -33,7 +31,7 @@ pub(crate) async fn register(
     caller: &Caller,
     mut body: PostSourceServerBody,
 ) -> Result<String, ApiError> {
-    let owner = caller.source_or_account()?.map(str::to_owned);
+    let owner = caller.source().map(str::to_owned);
     check(&body)?;
     number_records(&mut body);
     let stored_id = body.id.take().filter(|id| !id.is_empty());
@@ -43,62 +41,40 @@ pub(crate) async fn register(
             (Some(id), _) => app.store.source(id).await?,
             (None, _) => None,
         };
-        if let Some(row) = known {
+        // An id of another domain says nothing: whoever registers is new here.
+        if let Some(row) = known.filter(|row| caller.sees(&row.domain_id)) {
             caller.check_source(&row)?;
             return register_again(app, row, &body).await;
         }
         if let Some(owner) = &owner
-            && let Some(row) = of_owner(app, owner).await?
+            && let Some(row) = app.store.source_of_owner(owner).await?
         {
             return register_again(app, row, &body).await;
         }
-        register_new(app, owner.clone(), &body).await
+        register_new(app, caller, owner.clone(), &body).await
     })?;
-    app.wakeups.wake(&id);
+    app.news_of(&id).await;
     Ok(id)
-}
-
-async fn of_owner(app: &App, owner: &str) -> Result<Option<SourceRow>, ApiError> {
-    let filter = SourceFilter {
-        owner: Some(owner.to_owned()),
-        ..SourceFilter::default()
-    };
-    let (mut rows, _) = app
-        .store
-        .sources(
-            &filter,
-            Page {
-                limit: 1,
-                offset: 0,
-            },
-        )
-        .await?;
-    Ok(rows.pop())
 }
 
 async fn register_new(
     app: &App,
+    caller: &Caller,
     owner: Option<String>,
     body: &PostSourceServerBody,
 ) -> Result<String, ApiError> {
-    let one = Page {
-        limit: 1,
-        offset: 0,
-    };
-    let (_, count) = app.store.sources(&SourceFilter::default(), one).await?;
-    if count >= MAX_SOURCES {
-        return Err(ErrorCode::TooManySources.into());
-    }
+    let project = app.store.default_migproject(&caller.domain_id).await?;
     let now = now_ms();
     let mut row = SourceRow {
         id: secret::new_id(),
+        domain_id: caller.domain_id.clone(),
         owner,
         name: body.name.clone().unwrap_or_default(),
         ip: String::new(),
         ipv6: String::new(),
         state: String::new(),
         migration_cycle: String::new(),
-        migproject: String::new(),
+        migproject: project.map(|project| project.id).unwrap_or_default(),
         enterprise_project: "0".to_owned(),
         inventory: String::new(),
         checks: String::new(),
@@ -148,11 +124,12 @@ async fn register_again(
         body.btrfs_list = before.btrfs_list;
         take_inventory(&mut row, &body)?;
     } else {
+        keep_choices(&before, &mut body);
         take_inventory(&mut row, &body)?;
         take_checks(&mut row, &body, now)?;
     }
     app.store.write(&[Write::UpdateSource(&row)]).await?;
-    app.store.touch_source(&row.id, now).await?;
+    app.store.touch_source(&row.id, now);
     Ok(row.id)
 }
 
@@ -170,8 +147,8 @@ pub(super) fn take_checks(
     body: &PostSourceServerBody,
     now: i64,
 ) -> Result<(), ApiError> {
-    let checks = checks::run(body);
-    if checks::passed(&checks) {
+    let (checks, passed) = checks::run(body)?;
+    if passed {
         set_words(row, SourceState::Waiting, MigrationCycle::Setting, now);
     } else {
         set_words(row, SourceState::Unavailable, MigrationCycle::Checking, now);

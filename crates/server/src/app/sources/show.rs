@@ -3,15 +3,16 @@
 use rehost_migration::source::SourceState;
 use rehost_migration::task::TaskState;
 use rehost_sms_api::bodies::{
-    EnvironmentCheck, ListErrorServersResponse, ListServersQuery, ListServersResponse,
-    MigrationErrors, ShowOverviewResponse, ShowServerResponse, SourceServersResponseBody,
+    EnvironmentCheck, ListErrorServersQuery, ListErrorServersResponse, ListServersQuery,
+    ListServersResponse, MigrationErrors, ShowOverviewResponse, ShowServerResponse,
+    SourceServersResponseBody,
 };
 use rehost_sms_api::errors::ErrorCode;
-use rehost_store::{Page, SourceFilter, SourceRow, TaskFilter};
+use rehost_store::{SourceFilter, SourceRow, TaskFilter};
 
 use super::inventory::{inventory, proposal};
 use super::{is_connected, load};
-use crate::app::list::{count, page};
+use crate::app::list::{count, enterprise_project, given, page};
 use crate::app::stored::from_json;
 use crate::app::tasks::{self, Task};
 use crate::app::{App, CONNECTED_MS};
@@ -73,10 +74,8 @@ pub(crate) async fn list(
     caller: &Caller,
     query: ListServersQuery,
 ) -> Result<ListServersResponse, ApiError> {
-    let owner = caller.source_or_account()?.map(str::to_owned);
     let page = page(query.limit, query.offset, 200, 200)?;
-    let text = |value: Option<String>| value.filter(|text| !text.is_empty());
-    let state = match text(query.state) {
+    let state = match given(query.state) {
         Some(word) => {
             let state: SourceState = word.parse().map_err(|_| unknown_word("state"))?;
             Some(state.as_str().to_owned())
@@ -84,49 +83,36 @@ pub(crate) async fn list(
         None => None,
     };
     let connected_since = now_ms().saturating_sub(CONNECTED_MS).saturating_add(1);
-    let ip = text(query.ip);
+    let ip = given(query.ip);
     let filter = SourceFilter {
+        domain_id: caller.domain_id.clone(),
         state,
-        name: text(query.name),
-        id: text(query.id),
+        name: given(query.name),
+        id: given(query.id),
         // SMS: ip has precedence over ipv6.
-        ipv6: text(query.ipv6).filter(|_| ip.is_none()),
+        ipv6: given(query.ipv6).filter(|_| ip.is_none()),
         ip,
-        migproject: text(query.migproject),
-        migration_cycle: text(query.migration_cycle).map(|word| word.to_lowercase()),
-        enterprise_project: text(query.enterprise_project_id)
-            .filter(|project| project != "all_granted_eps"),
+        migproject: given(query.migproject),
+        migration_cycle: given(query.migration_cycle).map(|word| word.to_lowercase()),
+        enterprise_project: enterprise_project(query.enterprise_project_id),
         seen_since: (query.connected == Some(true)).then_some(connected_since),
         unseen_since: (query.connected == Some(false)).then_some(connected_since),
         has_consistency_result: query.is_consistency_result_exist,
-        target_id: text(query.vm_id),
-        owner,
+        target_id: given(query.vm_id),
+        owner: None,
     };
-    let (rows, total) = app.store.sources(&filter, page).await?;
-    let mut source_servers = Vec::with_capacity(rows.len());
-    for row in rows {
-        let task = tasks::of_source(app, &row.id).await?;
-        let checked = match &task {
-            Some(task) => !app
-                .store
-                .consistency_results(&task.row.id)
-                .await?
-                .is_empty(),
-            None => false,
-        };
-        source_servers.push(listed(row, task.as_ref(), checked)?);
-    }
+    let (rows, total) = app.store.sources_with_tasks(&filter, page).await?;
+    let source_servers = rows
+        .into_iter()
+        .map(|(row, task)| listed(row, task.map(Task::open).transpose()?.as_ref()))
+        .collect::<Result<_, ApiError>>()?;
     Ok(ListServersResponse {
         count: count(total),
         source_servers,
     })
 }
 
-fn listed(
-    row: SourceRow,
-    task: Option<&Task>,
-    checked: bool,
-) -> Result<SourceServersResponseBody, ApiError> {
+fn listed(row: SourceRow, task: Option<&Task>) -> Result<SourceServersResponseBody, ApiError> {
     let inventory = inventory(&row)?;
     let figures = task.map(|task| task.figures.clone()).unwrap_or_default();
     Ok(SourceServersResponseBody {
@@ -136,7 +122,7 @@ fn listed(
         current_task: task.map(tasks::listed_in_source),
         replicatesize: Some(figures.replicatesize.unwrap_or(0)),
         totalsize: Some(figures.totalsize.unwrap_or(0)),
-        is_consistency_result_exist: Some(checked),
+        is_consistency_result_exist: Some(task.is_some_and(|task| task.row.checked != 0)),
         ip: Some(address(&row)),
         id: Some(row.id),
         name: Some(row.name),
@@ -160,36 +146,27 @@ fn listed(
 
 /// How many source servers are in each state (SMS, ShowOverview).
 pub(crate) async fn overview(app: &App, caller: &Caller) -> Result<ShowOverviewResponse, ApiError> {
-    caller.account()?;
-    let one = Page {
-        limit: 1,
-        offset: 0,
+    let counted = app.store.overview(&caller.domain_id).await?;
+    let of = |state: SourceState| {
+        let mut states = counted.states.iter();
+        let found = states.find(|(name, _)| name == state.as_str());
+        count(found.map_or(0, |(_, number)| *number))
     };
-    let number = async |state: Option<SourceState>| {
-        let state = state.map(|state| state.as_str().to_owned());
-        let filter = SourceFilter {
-            state,
-            ..SourceFilter::default()
-        };
-        Ok::<_, ApiError>(app.store.sources(&filter, one).await?.1)
-    };
-    let of = async |state| Ok::<_, ApiError>(count(number(Some(state)).await?));
-    let (_, tasks) = app.store.tasks(&TaskFilter::default(), one).await?;
     Ok(ShowOverviewResponse {
-        waiting: of(SourceState::Waiting).await?,
-        replicate: of(SourceState::Replicate).await?,
-        syncing: of(SourceState::Syncing).await?,
-        stopped: of(SourceState::Stopped).await?,
-        deleting: of(SourceState::Deleting).await?,
-        cutovering: of(SourceState::Cutovering).await?,
-        unavailable: of(SourceState::Unavailable).await?,
-        stopping: of(SourceState::Stopping).await?,
-        skipping: of(SourceState::Skipping).await?,
-        finished: of(SourceState::Finished).await?,
-        initialize: of(SourceState::Initialize).await?,
-        error: of(SourceState::Error).await?,
-        cloning: of(SourceState::Cloning).await?,
-        unconfigured: count(number(None).await?.saturating_sub(tasks)),
+        waiting: of(SourceState::Waiting),
+        replicate: of(SourceState::Replicate),
+        syncing: of(SourceState::Syncing),
+        stopped: of(SourceState::Stopped),
+        deleting: of(SourceState::Deleting),
+        cutovering: of(SourceState::Cutovering),
+        unavailable: of(SourceState::Unavailable),
+        stopping: of(SourceState::Stopping),
+        skipping: of(SourceState::Skipping),
+        finished: of(SourceState::Finished),
+        initialize: of(SourceState::Initialize),
+        error: of(SourceState::Error),
+        cloning: of(SourceState::Cloning),
+        unconfigured: count(counted.unconfigured),
     })
 }
 
@@ -197,50 +174,35 @@ pub(crate) async fn overview(app: &App, caller: &Caller) -> Result<ShowOverviewR
 pub(crate) async fn errors(
     app: &App,
     caller: &Caller,
-    limit: Option<u32>,
-    offset: Option<u32>,
+    query: ListErrorServersQuery,
 ) -> Result<ListErrorServersResponse, ApiError> {
-    caller.account()?;
-    let page = page(limit, offset, 50, 100)?;
-    let all = Page {
-        limit: 1000,
-        offset: 0,
+    let page = page(query.limit, query.offset, 50, 100)?;
+    let failed = TaskState::ALL.into_iter().filter(|state| state.is_failed());
+    let filter = TaskFilter {
+        states: failed.map(|state| state.as_str().to_owned()).collect(),
+        enterprise_project: enterprise_project(query.enterprise_project_id),
+        ..TaskFilter::of(&caller.domain_id)
     };
-    let mut failed = Vec::new();
-    for state in TaskState::ALL.into_iter().filter(|state| state.is_failed()) {
-        let state = Some(state.as_str().to_owned());
-        failed.extend(
-            app.store
-                .tasks(
-                    &TaskFilter {
-                        state,
-                        ..TaskFilter::default()
-                    },
-                    all,
-                )
-                .await?
-                .0,
-        );
-    }
-    let total = u32::try_from(failed.len()).ok();
-    let skip = usize::try_from(page.offset).unwrap_or(usize::MAX);
-    let take = usize::try_from(page.limit).unwrap_or(usize::MAX);
-    let mut migration_errors = Vec::new();
-    for row in failed.into_iter().skip(skip).take(take) {
+    let (rows, total) = app.store.tasks(&filter, page).await?;
+    let ids: Vec<_> = rows.iter().map(|row| row.source_id.clone()).collect();
+    let sources = app.store.sources_by_ids(&ids).await?;
+    let mut migration_errors = Vec::with_capacity(rows.len());
+    for row in rows {
         let task = Task::open(row)?;
-        let source = app.store.source(&task.row.source_id).await?;
-        let source = source.ok_or(ErrorCode::SourceUnknown)?;
+        let source = sources.iter().find(|row| row.id == task.row.source_id);
+        // One that was removed since the tasks were read has no error any more.
+        let Some(source) = source else { continue };
         migration_errors.push(MigrationErrors {
             error_json: task.row.error_json.clone(),
-            host_name: inventory(&source)?.hostname,
-            source_ip: Some(address(&source)),
-            name: Some(source.name),
-            source_id: Some(source.id),
+            host_name: inventory(source)?.hostname,
+            source_ip: Some(address(source)),
+            name: Some(source.name.clone()),
+            source_id: Some(source.id.clone()),
             target_ip: Some(task.body.migration_ip().to_owned()),
         });
     }
     Ok(ListErrorServersResponse {
-        count: total,
+        count: count(total),
         migration_errors,
     })
 }

@@ -1,6 +1,7 @@
 //! What operators do with a task (SMS, UpdateTaskStatus).
 
-use rehost_migration::task::{Action, Event};
+use rehost_migration::subtask::SubtaskName;
+use rehost_migration::task::{Action, Event, Facts};
 use rehost_sms_api::bodies::UpdateTaskStatusReq;
 use rehost_sms_api::errors::ErrorCode;
 
@@ -11,7 +12,7 @@ use crate::errors::{ApiError, refuse, refuse_text};
 use crate::identity::Caller;
 
 /// The one action that an agent may ask for: it pauses its own task when a speed limit is exceeded.
-const OVERSPEED: &str = "error_for_overspeed";
+pub(super) const OVERSPEED: &str = "error_for_overspeed";
 
 /// Does what the operator wants, or says why not.
 pub(crate) async fn act(
@@ -26,13 +27,14 @@ pub(crate) async fn act(
         .filter(|operation| !operation.is_empty());
     let operation =
         operation.ok_or_else(|| refuse(ErrorCode::IncompleteBody, "It lacks operation."))?;
-    if operation != OVERSPEED {
-        caller.account()?;
+    if operation != OVERSPEED && !caller.is_account() {
+        return Err(refuse(
+            ErrorCode::NoPermission,
+            format!("{operation} is for operators."),
+        ));
     }
     retry!({
         let task = load(app, caller, id).await?;
-        let action = Action::from_operation(operation)
-            .map_err(|refusal| refuse_text(refusal.code(), refusal.to_string()))?;
         let source = app.store.source(&task.row.source_id).await?;
         let source = source.ok_or(ErrorCode::SourceUnknown)?;
         sources::words(&source)?;
@@ -42,10 +44,29 @@ pub(crate) async fn act(
         if scene.task.as_ref().is_none_or(|task| task.row.id != id) {
             return Err(ErrorCode::TaskUnknown.into());
         }
+        let action = Action::from_operation(operation, facts(&scene, body))
+            .map_err(|refusal| refuse_text(refusal.code(), refusal.to_string()))?;
         scene.happens(Event::Operator(action))?;
         if let (Some(wanted), Some(task)) = (body.is_need_consistency_check, &mut scene.task) {
             task.body.created.is_need_consistency_check = Some(wanted);
         }
         scene.commit(app, &before).await
     })
+}
+
+/// What the rules must know beside the task.
+fn facts(scene: &Scene, body: &UpdateTaskStatusReq) -> Facts {
+    let given = |id: &Option<String>| id.as_deref().is_some_and(|id| !id.is_empty());
+    let task = scene.task.as_ref();
+    let check = task.and_then(|task| {
+        let mut subtasks = task.subtasks.iter();
+        subtasks
+            .find(|subtask| subtask.name.as_deref() == Some(SubtaskName::CheckConsistency.as_str()))
+    });
+    Facts {
+        template: given(&body.template_id)
+            || task.is_some_and(|task| given(&task.body.created.clonevm_template_id)),
+        check_percent: check.map(|subtask| subtask.progress),
+        mailbox_empty: scene.source.command_name.is_none(),
+    }
 }

@@ -1,8 +1,12 @@
 //! Making a task (SMS, CreateTask): checked, planned, certified and bound to its target at once.
 
 use rehost_migration::disk_mapping::{
-    OfferedDevice, RequestedDisk, SourceDisk, TargetCapabilities, plan_volumes,
+    OfferedDevice, PlannedVolume, RequestedDisk, SourceDisk, TargetCapabilities, VolumeFormat,
+    plan_volumes,
 };
+use rehost_migration::inventory::{Inventory, meant_bytes};
+use rehost_migration::preconditions::{self, Situation};
+use rehost_migration::resize::{self, DescribedDisk, ResizeError};
 use rehost_migration::task::{Action, Event, Task as Rules};
 use rehost_sms_api::bodies::{PostTask, TargetServerByTask, UpdateTaskSpeedReq};
 use rehost_sms_api::errors::ErrorCode;
@@ -10,7 +14,7 @@ use rehost_store::{SourceRow, StoreError, TargetRow, TaskRow};
 
 use super::record::{Body, Task, Volume};
 use super::{Scene, of_source};
-use crate::app::{App, certificates, checks, retry, sources, targets};
+use crate::app::{App, certificates, retry, sources, targets};
 use crate::clock::now_ms;
 use crate::errors::{ApiError, refuse, refuse_text};
 use crate::identity::Caller;
@@ -23,7 +27,6 @@ const MAX_SPEED: u32 = 1000;
 
 /// Makes a task and answers its id.
 pub(crate) async fn create(app: &App, caller: &Caller, body: PostTask) -> Result<String, ApiError> {
-    caller.account()?;
     check(&body)?;
     let source_id = body
         .source_server
@@ -40,20 +43,20 @@ pub(crate) async fn create(app: &App, caller: &Caller, body: PostTask) -> Result
     // Made once: certificates depend on the id alone.
     let certificates = certificates::mint(&id).await?;
     retry!({
-        let source = app
-            .store
-            .source(source_id)
-            .await?
-            .ok_or(ErrorCode::SourceUnknown)?;
+        let source = sources::load(app, caller, source_id).await?;
         let now = now_ms();
         check_source(app, &source, now).await?;
-        let target = app
-            .store
-            .target(target_id)
-            .await?
+        let target = app.store.target(target_id).await?;
+        let target = target
+            .filter(|target| caller.sees(&target.domain_id))
             .ok_or(ErrorCode::TargetMissing)?;
         let plan = plan(app, &source, &target, wanted).await?;
         let task = new_task(&id, &source, &target, &body, plan, now);
+        let mut source = source;
+        if body.need_migration_test == Some(true) {
+            let ready = task.rules.source();
+            sources::set_words(&mut source, ready.state, ready.cycle, now);
+        }
         let mut scene = Scene::with_new_task(source, task, now);
         if body.auto_start == Some(true) {
             scene.happens(Event::Operator(Action::Start))?;
@@ -119,16 +122,16 @@ pub(super) fn check_address(address: Option<&str>) -> Result<(), ApiError> {
 
 /// SMS: the source server must exist, have no task, have passed its check, and be connected.
 async fn check_source(app: &App, source: &SourceRow, now: i64) -> Result<(), ApiError> {
-    if of_source(app, &source.id).await?.is_some() {
-        return Err(ErrorCode::SourceHasTask.into());
-    }
-    if source.state == rehost_migration::source::SourceState::Unavailable.as_str() {
-        return Err(ErrorCode::SourceUnavailable.into());
-    }
-    if !sources::is_connected(source, now) {
-        return Err(ErrorCode::SourceDisconnected.into());
-    }
-    Ok(())
+    let (source_state, _) = sources::words(source)?;
+    let situation = Situation {
+        source_has_task: of_source(app, &source.id).await?.is_some(),
+        source_state,
+        source_connected: sources::is_connected(source, now),
+        // A target of images and devices has no firmware that could differ.
+        source_firmware: None,
+        target_firmware: None,
+    };
+    preconditions::for_task(situation).map_err(|unmet| refuse_text(unmet.code(), unmet.to_string()))
 }
 
 /// Maps the source's disks to volumes of the target.
@@ -138,15 +141,14 @@ async fn plan(
     target: &TargetRow,
     wanted: &TargetServerByTask,
 ) -> Result<Vec<Volume>, ApiError> {
-    let inventory = sources::inventory(source)?;
+    let inventory = sources::rules_inventory(&sources::inventory(source)?);
+    let unfit = |error: ResizeError| refuse_text(error.code(), error.to_string());
+    resize::check_block_copy(&inventory).map_err(unfit)?;
     let disks: Vec<_> = inventory
-        .disks
-        .iter()
-        .flatten()
-        .filter(|disk| disk.need_migration != Some(false) && checks::is_usable(disk))
+        .wanted_disks()
         .map(|disk| SourceDisk {
-            name: disk.name.clone().unwrap_or_default(),
-            size_bytes: disk.size.unwrap_or_default(),
+            name: disk.name.clone(),
+            size_bytes: disk.size_bytes,
         })
         .collect();
     let mut taken = Vec::new();
@@ -178,12 +180,55 @@ async fn plan(
             name: disk.name.clone().unwrap_or_default(),
             disk_id: disk.disk_id.clone().unwrap_or_default(),
             relation_name: String::new(),
-            size_bytes: disk.size.unwrap_or_default(),
+            size_bytes: meant_bytes(disk.size.unwrap_or_default()),
         })
         .collect();
     let volumes = plan_volumes(&disks, &capabilities, &requested)
         .map_err(|error| refuse_text(error.code(), error.to_string()))?;
+    let described = described_disks(&inventory, wanted, &capabilities, &volumes);
+    resize::check_target(&described).map_err(unfit)?;
     Ok(volumes.into_iter().map(Volume::from).collect())
+}
+
+/// The places that disks go to: as the task describes them, and as the target offers them.
+fn described_disks(
+    inventory: &Inventory,
+    wanted: &TargetServerByTask,
+    target: &TargetCapabilities,
+    volumes: &[PlannedVolume],
+) -> Vec<DescribedDisk> {
+    let needed = |volume: &PlannedVolume| {
+        let disk = inventory
+            .wanted_disks()
+            .find(|disk| disk.name == volume.source_disk);
+        disk.map_or(volume.size_bytes, |disk| {
+            disk.choice.size_bytes(disk.size_bytes)
+        })
+    };
+    let named = wanted.disks.iter().zip(volumes);
+    let named = named.map(|(disk, volume)| DescribedDisk {
+        name: disk.name.clone().unwrap_or_default(),
+        size: disk.size.unwrap_or_default(),
+        partition_bytes: disk
+            .physical_volumes
+            .iter()
+            .filter_map(|part| part.size)
+            .collect(),
+        needed_bytes: needed(volume),
+    });
+    let offered = volumes.iter().filter_map(|volume| {
+        let VolumeFormat::Device(path) = &volume.format else {
+            return None;
+        };
+        let device = target.devices.iter().find(|device| device.path == *path)?;
+        Some(DescribedDisk {
+            name: path.clone(),
+            size: device.size_bytes,
+            partition_bytes: Vec::new(),
+            needed_bytes: needed(volume),
+        })
+    });
+    named.chain(offered).collect()
 }
 
 fn new_task(
@@ -194,17 +239,21 @@ fn new_task(
     plan: Vec<Volume>,
     now: i64,
 ) -> Task {
-    let rules = Rules::new(body.syncing.unwrap_or(false));
+    let rules = Rules::new(body.syncing.unwrap_or(false))
+        .with_drill(body.need_migration_test.unwrap_or(false));
     Task {
         row: TaskRow {
             id: id.to_owned(),
+            domain_id: source.domain_id.clone(),
             source_id: source.id.clone(),
             target_id: Some(target.id.clone()),
+            template_id: body.vm_template_id.clone().filter(|id| !id.is_empty()),
             name: body.name.clone().unwrap_or_default(),
             state: String::new(),
             phase: String::new(),
             continuous: 0,
             launched: 0,
+            checked: 0,
             body: String::new(),
             plan: String::new(),
             subtasks: String::new(),

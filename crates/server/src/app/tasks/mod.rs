@@ -18,7 +18,7 @@ pub(crate) use record::{Task, Volume};
 pub(crate) use report::{report_network, report_progress, report_target};
 pub(crate) use scene::Scene;
 pub(crate) use settings::{
-    add_consistency, consistency, options, set_options, set_speed_limits, speed_limits,
+    add_consistency, consistency, options, set_options, set_speed_limits, speed_limits, verdict,
 };
 pub(crate) use show::{list, show};
 pub(crate) use update::update;
@@ -32,7 +32,10 @@ use crate::identity::Caller;
 
 /// A task that the caller may touch: any for an account, that of its own source for an agent.
 pub(crate) async fn load(app: &App, caller: &Caller, id: &str) -> Result<Task, ApiError> {
-    let row = app.store.task(id).await?.ok_or(ErrorCode::TaskUnknown)?;
+    let row = app.store.task(id).await?;
+    let row = row
+        .filter(|row| caller.sees(&row.domain_id))
+        .ok_or(ErrorCode::TaskUnknown)?;
     if !caller.is_account() {
         sources::load(app, caller, &row.source_id).await?;
     }

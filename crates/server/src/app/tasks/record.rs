@@ -1,7 +1,7 @@
 //! A task with the JSON of its row opened.
 
 use rehost_migration::disk_mapping::{PlannedVolume, VolumeFormat};
-use rehost_migration::task::Task as Rules;
+use rehost_migration::task::{Aside, Task as Rules};
 use rehost_sms_api::bodies::{
     CloneServer, NetworkCheckInfoRequestBody, PostTask, SubTask, TargetServer, UpdateTaskSpeedReq,
 };
@@ -37,6 +37,10 @@ pub(crate) struct Body {
     pub(crate) clone: Option<CloneServer>,
     /// The last network check.
     pub(crate) network: Option<NetworkCheckInfoRequestBody>,
+    /// What goes on beside the copy. A task that is open has it in its `rules`.
+    pub(crate) aside: Aside,
+    /// How often in a row the speed limit was exceeded.
+    pub(crate) exceedances: u32,
 }
 
 impl Body {
@@ -80,6 +84,7 @@ impl Task {
             what: "task",
             source,
         };
+        let body: Body = from_json(&row.body, "task")?;
         Ok(Self {
             rules: Rules {
                 state: row
@@ -92,8 +97,9 @@ impl Task {
                     .map_err(|error| damaged(Box::new(error)))?,
                 continuous: row.continuous != 0,
                 launched: row.launched != 0,
+                aside: body.aside,
             },
-            body: from_json(&row.body, "task")?,
+            body,
             plan: from_json(&row.plan, "plan")?,
             subtasks: from_json(&row.subtasks, "list of subtasks")?,
             figures: from_json(&row.progress, "progress")?,
@@ -109,7 +115,10 @@ impl Task {
         row.phase = self.rules.phase.as_str().to_owned();
         row.continuous = i64::from(self.rules.continuous);
         row.launched = i64::from(self.rules.launched);
-        row.body = to_json(&self.body)?;
+        row.body = to_json(&Body {
+            aside: self.rules.aside,
+            ..self.body.clone()
+        })?;
         row.plan = to_json(&self.plan)?;
         row.subtasks = to_json(&self.subtasks)?;
         row.progress = to_json(&self.figures)?;

@@ -1,7 +1,11 @@
 //! What agents and receivers report about a task.
 
+use rehost_migration::speed;
 use rehost_migration::subtask::{SubtaskName, advance};
-use rehost_sms_api::bodies::{NetworkCheckInfoRequestBody, SubTask, UpdateTaskSpeedReq};
+use rehost_migration::task::{After, AgentEvent, Event, TaskState};
+use rehost_sms_api::bodies::{
+    NetworkCheckInfoRequestBody, SubTask, UpdateTaskSpeedReq, UpdateTaskStatusReq,
+};
 use rehost_sms_api::errors::ErrorCode;
 use rehost_sms_api::rehost::TargetTaskReport;
 use rehost_store::Write;
@@ -41,16 +45,28 @@ pub(crate) async fn report_progress(
             "process_trace has 2048 characters at most.",
         ));
     }
-    let source_id = retry!({
+    let (source_id, pauses) = retry!({
         let mut task = load(app, caller, id).await?;
+        let pauses = note_speed(app, &mut task, body).await?;
         note(&mut task, name, progress, body, now_ms())?;
         merge(&mut task.figures, body);
         app.store
             .write(&[Write::UpdateTask(&task.close()?)])
             .await?;
-        Ok(task.row.source_id)
+        Ok((task.row.source_id, pauses))
     })?;
-    app.store.touch_source(&source_id, now_ms()).await?;
+    if pauses {
+        tracing::warn!(
+            id,
+            "the speed limit was exceeded in a row; the task is paused"
+        );
+        let pause = UpdateTaskStatusReq {
+            operation: Some(super::act::OVERSPEED.to_owned()),
+            ..UpdateTaskStatusReq::default()
+        };
+        super::act(app, caller, id, &pause).await?;
+    }
+    app.store.touch_source(&source_id, now_ms());
     Ok(())
 }
 
@@ -75,7 +91,7 @@ fn note(
             id: u64::try_from(task.subtasks.len() + 1).ok(),
             name: Some(name.as_str().to_owned()),
             start_date: Some(now),
-            user_op: Some(name.user_op().to_owned()),
+            user_op: Some(name.user_op(task.rules.launched).as_str().to_owned()),
             ..SubTask::default()
         });
     }
@@ -91,6 +107,31 @@ fn note(
         }
     }
     Ok(())
+}
+
+/// Counts how often in a row a speed limit was exceeded, and says whether that pauses the task (SMS,
+/// `over_speed_threshold`). Only windows that name a threshold count: an agent may tell the rate
+/// before compression, which a limit of the wire does not bound.
+async fn note_speed(
+    app: &App,
+    task: &mut Task,
+    body: &UpdateTaskSpeedReq,
+) -> Result<bool, ApiError> {
+    let (Some(speed), Some(now)) = (
+        body.migrate_speed.filter(|speed| *speed > 0.0),
+        body.agent_time.as_deref().and_then(speed::time_in),
+    ) else {
+        return Ok(false);
+    };
+    let windows = super::settings::windows_with_threshold(app, &task.row.id).await?;
+    task.body.exceedances = speed::exceedances(task.body.exceedances, &windows, now, speed);
+    let pauses = task.rules.state.is_copying()
+        && task.rules.state != TaskState::Aborting
+        && task.body.exceedances >= speed::EXCEEDANCES_TO_PAUSE;
+    if pauses {
+        task.body.exceedances = 0;
+    }
+    Ok(pauses)
 }
 
 /// The last figure of each kind: a report leaves out what it has not measured.
@@ -119,6 +160,10 @@ pub(crate) async fn report_network(
     retry!({
         let mut task = load(app, caller, id).await?;
         task.body.network = Some(body.clone());
+        let heard = task.rules.apply(Event::Agent(AgentEvent::Measured));
+        if let Ok(After::Becomes(rules)) = heard.map(|transition| transition.task) {
+            task.rules = rules;
+        }
         Ok(app
             .store
             .write(&[Write::UpdateTask(&task.close()?)])
@@ -153,7 +198,7 @@ pub(crate) async fn report_target(
         Ok(task.row.source_id)
     })?;
     tracing::info!(task_id, target_id, state = ?report.state, "target reported");
-    app.store.touch_target(target_id, now_ms()).await?;
-    app.wakeups.wake(&source_id);
+    app.store.touch_target(target_id, now_ms());
+    app.news_of(&source_id).await;
     Ok(())
 }

@@ -3,8 +3,10 @@
 //! The rules of `migration` decide; here their decision is carried out on the rows, all at once:
 //! states, mailbox, times, and whoever has to be woken.
 
-use rehost_migration::subtask::SubtaskName;
-use rehost_migration::task::{Action, After, Event, Mailbox, TaskState, Transition};
+use rehost_migration::subtask::{SubtaskName, UserOp};
+use rehost_migration::task::{
+    Action, After, AgentEvent, CommandResult, Event, Mailbox, TaskState, Transition,
+};
 use rehost_sms_api::errors::ErrorCode;
 use rehost_store::{SourceRow, TaskRow, Write};
 use serde_json::{Value, json};
@@ -57,12 +59,13 @@ impl Scene {
         }
     }
 
-    /// Why the task fails, should the next event make it fail: `{"error_code", "error_msg", ...}`.
+    /// Why the next event fails, or makes the task fail: `{"error_code", "error_msg", ...}`, or
+    /// any object with a reason in `msg`.
     pub(crate) fn fails_with(&mut self, detail: Option<&Value>) {
         let known = detail.filter(|detail| detail.get("error_code").is_some_and(Value::is_string));
         let detail = match known {
             Some(detail) if detail.to_string().len() <= MAX_ERROR_BYTES => detail.clone(),
-            _ => json!({ "error_code": "SMS.1801", "error_msg": "The task failed on the agent." }),
+            _ => json!({ "error_code": "SMS.1801", "error_msg": reason_in(detail) }),
         };
         self.failure = Some(detail.to_string());
     }
@@ -77,16 +80,22 @@ impl Scene {
             .rules
             .apply(event)
             .map_err(|refusal| refuse_text(refusal.code(), refusal.to_string()))?;
+        let was_failed = task.rules.state.is_failed();
         if let After::Becomes(rules) = transition.task {
             tracing::info!(
                 task = task.row.id, from = %task.rules.state, to = %rules.state, ?event,
                 "task changes"
             );
-            let was_failed = task.rules.state.is_failed();
-            task.rules = rules;
+            let was = std::mem::replace(&mut task.rules, rules);
             note_times(task, self.now);
-            if was_failed && !rules.state.is_failed() {
+            // A reason that was kept is of no interest any more once the task is driven on.
+            let driven = matches!(event, Event::Operator(_));
+            if (driven || was_failed) && !rules.state.is_failed() {
                 task.row.error_json = None;
+            }
+            if was.aside.clone != rules.aside.clone {
+                let clone = task.body.clone.get_or_insert_default();
+                clone.clone_state = Some(rules.clone_state().as_str().to_owned());
             }
         }
         if matches!(event, Event::Operator(Action::Restart | Action::Sync))
@@ -94,15 +103,28 @@ impl Scene {
         {
             forget_later_subtasks(task);
         }
-        if task.rules.state.is_failed() {
-            let known = task.row.error_json.take();
-            task.row.error_json = self
-                .failure
-                .take()
-                .or(known)
-                .or_else(|| Some(traced_failure(task)));
+        let refused = matches!(
+            event,
+            Event::Agent(AgentEvent::Command(_, CommandResult::Fail))
+        );
+        if refused && transition.task != After::Same && !task.rules.state.is_failed() {
+            task.row.error_json = self.failure.take();
         }
-        let param = to_json(&param_of(task))?;
+        if task.rules.state.is_failed() {
+            let (known, told) = (task.row.error_json.take(), self.failure.take());
+            // What made the task fail outlives what its agent refuses afterwards.
+            let reason = if was_failed {
+                known.or(told)
+            } else {
+                told.or(known)
+            };
+            task.row.error_json = reason.or_else(|| Some(traced_failure(task)));
+        }
+        let order = match transition.mailbox {
+            Mailbox::Put(_, order) => order,
+            _ => None,
+        };
+        let param = to_json(&param_of(task, order))?;
         self.gone = transition.task == After::Gone;
         if let Some(change) = transition.source {
             sources::set_words(&mut self.source, change.state, change.cycle, self.now);
@@ -115,7 +137,7 @@ impl Scene {
         let source = &mut self.source;
         match mailbox {
             Mailbox::Keep => {}
-            Mailbox::Put(command) => {
+            Mailbox::Put(command, _) => {
                 source.command_name = Some(command.as_str().to_owned());
                 source.command_param = Some(param);
                 source.command_generation += 1;
@@ -158,7 +180,7 @@ impl Scene {
             return Ok(());
         }
         app.store.write(&changes).await?;
-        self.wake(app, target);
+        self.wake(app, target).await;
         Ok(())
     }
 
@@ -176,7 +198,7 @@ impl Scene {
         }
         changes.push(Write::DeleteSource(&self.source));
         app.store.write(&changes).await?;
-        self.wake(app, target);
+        self.wake(app, target).await;
         Ok(())
     }
 
@@ -196,14 +218,14 @@ impl Scene {
             Write::UpdateSource(&self.source),
         ];
         app.store.write(&changes).await?;
-        self.wake(app, Some(target.0));
+        self.wake(app, Some(target.0)).await;
         Ok(())
     }
 
-    fn wake(&self, app: &App, target: Option<&str>) {
-        app.wakeups.wake(&self.source.id);
+    async fn wake(&self, app: &App, target: Option<&str>) {
+        app.news_of(&self.source.id).await;
         if let Some(id) = target {
-            app.wakeups.wake(id);
+            app.news_of(id).await;
         }
     }
 }
@@ -211,14 +233,14 @@ impl Scene {
 /// `start_date` is that of the first start, `finish_date` that of the last end.
 fn note_times(task: &mut Task, now: i64) {
     match task.rules.state {
-        TaskState::Running | TaskState::Syncing => {
+        TaskState::Running | TaskState::Syncing | TaskState::Skipping => {
             task.row.start_date.get_or_insert(now);
             task.row.finish_date = None;
         }
-        TaskState::MigrateSuccess | TaskState::MigrateFail | TaskState::SyncFail => {
-            task.row.finish_date = Some(now);
+        state if state.is_finished() || state.is_failed() => {
+            task.row.finish_date.get_or_insert(now);
         }
-        TaskState::Ready | TaskState::Aborting | TaskState::Abort => {}
+        _ => {}
     }
 }
 
@@ -229,8 +251,17 @@ fn forget_later_subtasks(task: &mut Task) {
             .name
             .as_deref()
             .and_then(|name| name.parse::<SubtaskName>().ok());
-        name.is_some_and(|name| name.user_op() == "REPLICATE")
+        name.is_some_and(|name| name.user_op(false) == UserOp::Replicate)
     });
+}
+
+/// The reason in the detail of a command's result, if there is one that can be shown.
+fn reason_in(detail: Option<&Value>) -> &str {
+    let words = ["error_msg", "msg", "message"];
+    let mut reasons = words.iter().filter_map(|word| detail?.get(word)?.as_str());
+    reasons
+        .find(|reason| !reason.is_empty() && reason.len() <= MAX_ERROR_BYTES)
+        .unwrap_or("The agent could not obey, and gave no reason.")
 }
 
 /// The failure of a task whose agent only said `error`: what the subtask at hand last said of itself

@@ -1,5 +1,6 @@
 //! Settings and results that hang on a task: speed windows, options, consistency results.
 
+use rehost_migration::speed::{self, SpeedError, Window};
 use rehost_sms_api::bodies::{
     ConfigBody, ConfigurationRequestBody, ConsistencyResult, ConsistencyResultRecord,
     SetConsistencyResultRequestBody, ShowConfigSettingResponse, ShowConsistencyResultResponse,
@@ -12,13 +13,9 @@ use super::load;
 use crate::app::App;
 use crate::app::stored::{from_json, to_json};
 use crate::clock::now_ms;
-use crate::errors::{ApiError, refuse};
+use crate::errors::{ApiError, refuse, refuse_text};
 use crate::identity::Caller;
 
-/// Speed windows of a task (SMS, UpdateSpeed).
-const MAX_WINDOWS: usize = 5;
-/// Mbit/s of a window.
-const MAX_SPEED: u32 = 1000;
 /// Options in one request (SMS, UploadSpecialConfigurationSetting).
 const MAX_OPTIONS: usize = 50;
 /// Length of the value of an option.
@@ -68,60 +65,43 @@ pub(crate) async fn set_speed_limits(
     id: &str,
     body: &SpeedLimit,
 ) -> Result<(), ApiError> {
-    caller.account()?;
     load(app, caller, id).await?;
-    if body.speed_limit.len() > MAX_WINDOWS {
-        return Err(refuse(
-            ErrorCode::Parameters,
-            "There are 5 windows at most.",
-        ));
-    }
-    body.speed_limit.iter().try_for_each(check_window)?;
+    let refused = |error: SpeedError| refuse_text(error.code(), error.to_string());
+    let windows = body.speed_limit.iter().take(speed::MAX_WINDOWS + 1);
+    let windows: Vec<_> = windows
+        .map(read)
+        .collect::<Result<_, _>>()
+        .map_err(refused)?;
+    speed::check(&windows).map_err(refused)?;
     Ok(app
         .store
         .put_speed_limits(id, &to_json(&body.speed_limit)?)
         .await?)
 }
 
-fn check_window(window: &SpeedLimitlJson) -> Result<(), ApiError> {
-    for time in [&window.start, &window.end] {
-        if !time.as_deref().is_some_and(is_time_of_day) {
-            return Err(ErrorCode::TimeFormat.into());
-        }
-    }
-    if window.speed.is_some_and(|speed| speed > MAX_SPEED) {
-        return Err(refuse(ErrorCode::Parameters, "speed is 0 to 1000 Mbit/s."));
-    }
-    if window
+fn read(window: &SpeedLimitlJson) -> Result<Window, SpeedError> {
+    let (start, end) = (window.start.as_deref(), window.end.as_deref());
+    // Some clients send 0 for a threshold that they do not have.
+    let threshold = window
         .over_speed_threshold
-        .is_some_and(|percent| !(0.0..=100.0).contains(&percent))
-    {
-        return Err(refuse(
-            ErrorCode::Parameters,
-            "over_speed_threshold is 0 to 100 percent.",
-        ));
-    }
-    Ok(())
+        .filter(|percent| *percent != 0.0);
+    Window::read(start, end, window.speed, threshold)
 }
 
-/// `00:00` to `23:59`, and `24:00` as the end of the day.
-fn is_time_of_day(text: &str) -> bool {
-    let Some((hours, minutes)) = text.split_once(':') else {
-        return false;
+/// The windows of a task that say when exceeding them pauses it.
+pub(super) async fn windows_with_threshold(app: &App, id: &str) -> Result<Vec<Window>, ApiError> {
+    let Some(windows) = app.store.speed_limits(id).await? else {
+        return Ok(Vec::new());
     };
-    let number = |text: &str| {
-        let digits =
-            (1..=2).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
-        if digits {
-            text.parse::<u8>().ok()
-        } else {
-            None
-        }
-    };
-    match (number(hours), number(minutes)) {
-        (Some(hours), Some(minutes)) => hours < 24 && minutes < 60 || hours == 24 && minutes == 0,
-        _ => false,
-    }
+    let windows: Vec<SpeedLimitlJson> = from_json(&windows, "list of speed windows")?;
+    let with_threshold = windows.iter().filter(|window| {
+        window
+            .over_speed_threshold
+            .is_some_and(|percent| percent > 0.0)
+    });
+    Ok(with_threshold
+        .filter_map(|window| read(window).ok())
+        .collect())
 }
 
 /// The options of a task, or one of them.
@@ -213,6 +193,15 @@ pub(crate) async fn consistency(
 
 fn shown_result(row: ConsistencyRow) -> Result<ConsistencyResultRecord, ApiError> {
     let found: Vec<ConsistencyResult> = from_json(&row.result, "consistency result")?;
+    Ok(ConsistencyResultRecord {
+        finished_time: Some(row.finished_time),
+        check_result: Some(verdict(&found).to_owned()),
+        consistency_result: found,
+    })
+}
+
+/// What a consistency check came to, in a word.
+pub(crate) fn verdict(found: &[ConsistencyResult]) -> &'static str {
     let differs = |entry: &ConsistencyResult| {
         [
             entry.num_different_files,
@@ -222,16 +211,11 @@ fn shown_result(row: ConsistencyRow) -> Result<ConsistencyResultRecord, ApiError
         .into_iter()
         .any(|number| number.unwrap_or(0) > 0)
     };
-    let result = if found.iter().any(differs) {
+    if found.iter().any(differs) {
         "INCONSISTENT"
     } else {
         "CONSISTENT"
-    };
-    Ok(ConsistencyResultRecord {
-        finished_time: Some(row.finished_time),
-        check_result: Some(result.to_owned()),
-        consistency_result: found,
-    })
+    }
 }
 
 /// Adds the result of a consistency check.
@@ -253,21 +237,4 @@ pub(crate) async fn add_consistency(
         result: to_json(&body.consistency_result)?,
     };
     Ok(app.store.insert_consistency_result(id, &row).await?)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::is_time_of_day;
-
-    #[test]
-    fn times_of_the_day_are_hours_and_minutes() {
-        for right in ["00:00", "9:5", "23:59", "24:00"] {
-            assert!(is_time_of_day(right), "{right}");
-        }
-        for wrong in [
-            "", "12", "24:01", "12:60", "+1:00", "012:00", "12:00:00", "ab:cd",
-        ] {
-            assert!(!is_time_of_day(wrong), "{wrong}");
-        }
-    }
 }

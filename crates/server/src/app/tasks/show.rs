@@ -1,11 +1,13 @@
 //! Showing tasks: one, or a list.
 
+use std::collections::HashMap;
+
 use rehost_sms_api::bodies::{ListTasksQuery, ListTasksResponse, ShowTaskResponse};
 use rehost_sms_api::errors::ErrorCode;
-use rehost_store::{Page, SourceFilter, SourceRow, TargetRow, TaskFilter};
+use rehost_store::{OptionRow, SourceRow, TargetRow, TaskFilter, TaskRow};
 
 use super::{Task, load, views};
-use crate::app::list::{count, page};
+use crate::app::list::{count, enterprise_project, given, page};
 use crate::app::{App, sources};
 use crate::clock::now_ms;
 use crate::errors::ApiError;
@@ -29,31 +31,18 @@ pub(crate) async fn list(
     query: ListTasksQuery,
 ) -> Result<ListTasksResponse, ApiError> {
     let page = page(query.limit, query.offset, 100, 200)?;
-    let text = |value: Option<String>| value.filter(|text| !text.is_empty());
+    let state = given(query.state).map(|state| state.to_uppercase());
     let mut filter = TaskFilter {
-        state: text(query.state).map(|state| state.to_uppercase()),
-        name: text(query.name),
-        id: text(query.id),
-        source_id: text(query.source_server_id),
-        enterprise_project: text(query.enterprise_project_id)
-            .filter(|project| project != "all_granted_eps"),
+        states: state.into_iter().collect(),
+        name: given(query.name),
+        id: given(query.id),
+        source_id: given(query.source_server_id),
+        enterprise_project: enterprise_project(query.enterprise_project_id),
+        ..TaskFilter::of(&caller.domain_id)
     };
-    if let Some(owner) = caller.source_or_account()? {
-        let own = SourceFilter {
-            owner: Some(owner.to_owned()),
-            ..SourceFilter::default()
-        };
-        let (own, _) = app
-            .store
-            .sources(
-                &own,
-                Page {
-                    limit: 1,
-                    offset: 0,
-                },
-            )
-            .await?;
-        let own = own.into_iter().next().map(|source| source.id);
+    if let Some(owner) = caller.source() {
+        let own = app.store.source_of_owner(owner).await?;
+        let own = own.map(|source| source.id);
         let asked = filter.source_id.take();
         match own {
             Some(own) if asked.as_ref().is_none_or(|asked| *asked == own) => {
@@ -68,13 +57,34 @@ pub(crate) async fn list(
         }
     }
     let (rows, total) = app.store.tasks(&filter, page).await?;
+    let of = |pick: fn(&TaskRow) -> Option<&String>| -> Vec<String> {
+        rows.iter().filter_map(pick).cloned().collect()
+    };
+    let sources = of(|row| Some(&row.source_id));
+    let sources = app.store.sources_by_ids(&sources).await?;
+    let targets = of(|row| row.target_id.as_ref());
+    let targets = app.store.targets_by_ids(&targets).await?;
+    let ids = of(|row| Some(&row.id));
+    let mut options: HashMap<String, Vec<OptionRow>> = HashMap::new();
+    for (task_id, option) in app.store.options_of_tasks(&ids).await? {
+        options.entry(task_id).or_default().push(option);
+    }
     let now = now_ms();
     let mut tasks = Vec::with_capacity(rows.len());
     for row in rows {
-        let task = Task::open(row)?;
-        let (source, target) = ends(app, &task).await?;
-        let options = app.store.options(&task.row.id, None).await?;
-        tasks.push(views::listed(task, &source, target.as_ref(), options, now)?);
+        let source = sources.iter().find(|source| source.id == row.source_id);
+        // One that was removed since the tasks were read took its task with it.
+        let Some(source) = source else { continue };
+        let target = row.target_id.as_ref();
+        let target = target.and_then(|id| targets.iter().find(|target| target.id == *id));
+        let options = options.remove(&row.id).unwrap_or_default();
+        tasks.push(views::listed(
+            Task::open(row)?,
+            source,
+            target,
+            options,
+            now,
+        )?);
     }
     Ok(ListTasksResponse {
         count: count(total),
