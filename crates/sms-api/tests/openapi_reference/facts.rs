@@ -1,8 +1,8 @@
 //! An OpenAPI document as a flat list of facts, so that two documents can be compared line by line.
 //!
 //! A fact has a place, such as `list_servers query limit` or `PutDisk.id`, an aspect, such as
-//! `maximum`, and a value. What says nothing is left out: a smallest length of 0, the bounds that
-//! a format has by itself.
+//! `maximum`, and a value. What says nothing is left out: a smallest length of 0, a length beside a
+//! list of words, the bounds that a format has by itself.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -126,7 +126,9 @@ impl<'d> Document<'d> {
             }
         }
         if let Some(values) = schema["enum"].as_array() {
-            let words: BTreeSet<_> = values.iter().filter_map(Value::as_str).collect();
+            let values = values.iter().filter(|it| !it.is_null());
+            let words = values.map(|it| it.as_str().map_or_else(|| it.to_string(), Into::into));
+            let words: BTreeSet<String> = words.collect();
             self.tell(place, "enum", json!(words));
         }
         if let Some(items) = schema.get("items") {
@@ -237,6 +239,8 @@ fn says_nothing(aspect: &str, value: &Value, schema: &Value) -> bool {
         _ => i64::MAX.unsigned_abs(),
     };
     match aspect {
+        // A word of a list has the length that it has.
+        "minLength" | "maxLength" if schema.get("enum").is_some() => true,
         "minLength" | "minItems" => *value == json!(0),
         "maximum" => value.as_u64().is_some_and(|it| it >= largest),
         _ => false,
