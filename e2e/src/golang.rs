@@ -191,6 +191,14 @@ impl Golang {
     pub fn send(&self, method: &str, path: &str, body: Option<&Value>) -> Result<Answer> {
         // Go's encoder ends a document with a line feed.
         let body = body.map(|value| format!("{value}\n"));
+        self.send_text(method, path, body.as_deref())
+    }
+
+    /// Makes a call with a body that need not be JSON, whatever comes of it.
+    ///
+    /// # Errors
+    /// If there is no HTTP answer.
+    pub fn send_text(&self, method: &str, path: &str, body: Option<&str>) -> Result<Answer> {
         let mut headers = vec![
             ("Accept".to_owned(), "application/json".to_owned()),
             ("User-Agent".to_owned(), USER_AGENT.to_owned()),
@@ -199,7 +207,7 @@ impl Golang {
         if body.is_some() || !matches!(self.access, Access::Nothing) {
             headers.push(("Content-Type".to_owned(), "application/json".to_owned()));
         }
-        let payload = body.as_deref().unwrap_or_default().as_bytes();
+        let payload = body.unwrap_or_default().as_bytes();
         match &self.access {
             Access::Nothing => {}
             Access::Token(token) => headers.push(("X-Auth-Token".to_owned(), token.clone())),

@@ -3,14 +3,15 @@
 
 pub mod golang;
 pub mod provider_types;
+pub mod slow_clients;
 
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::TcpStream;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use rehost_certificates::roots_from_pem;
 use rehost_sms_api::client::{Client, ClientConfig, Credentials};
 use rustls::pki_types::ServerName;
@@ -144,4 +145,23 @@ pub fn administrator(login_file: &Path) -> Result<Client> {
         },
     };
     Client::new(config).context("prepare calls")
+}
+
+/// The Python of an environment: what `cargo xtask test` names, or what it made before.
+///
+/// # Errors
+/// If there is none.
+pub fn python(variable: &str, environment: &str) -> Result<PathBuf> {
+    if let Some(path) = std::env::var_os(variable) {
+        return Ok(path.into());
+    }
+    let test = std::env::current_exe()?;
+    let target = test.ancestors().nth(3).context("target directory")?;
+    let path = target.join(environment).join("bin/python");
+    ensure!(
+        path.exists(),
+        "{} is missing: run `cargo xtask test`",
+        path.display()
+    );
+    Ok(path)
 }

@@ -1,6 +1,7 @@
-//! The Python environment in which the public SDK of SMS drives Rehost.
+//! The Python environments of tests: one with the public SDK of SMS, which drives Rehost, and one with
+//! schemathesis, which makes requests from the OpenAPI document.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::Result;
@@ -9,39 +10,58 @@ use crate::debian;
 use crate::process::{run, succeeds, target_dir};
 
 /// Pinned, so that a new SDK is a decision and not a surprise.
-const SDK: &str = "huaweicloudsdksms==3.1.219";
+const SDK: Package = Package("huaweicloudsdksms", "3.1.219");
+const SCHEMATHESIS: Package = Package("schemathesis", "4.32.0");
 
-/// Makes the environment if it is not there, and gives its Python.
+/// A package with its version.
+struct Package(&'static str, &'static str);
+
+/// Gives a Python that has the SDK.
 ///
 /// # Errors
-/// If Python or the SDK cannot be installed.
+/// If it cannot be installed.
 pub(crate) fn with_sdk() -> Result<PathBuf> {
-    let directory = target_dir().join("sdk-venv");
+    environment("sdk-venv", &SDK)
+}
+
+/// Gives a Python that has schemathesis.
+///
+/// # Errors
+/// If it cannot be installed.
+pub(crate) fn with_schemathesis() -> Result<PathBuf> {
+    environment("schemathesis-venv", &SCHEMATHESIS)
+}
+
+/// Makes the environment unless it is there, and gives its Python.
+fn environment(name: &str, package: &Package) -> Result<PathBuf> {
+    let directory = target_dir().join(name);
     let python = directory.join("bin/python");
-    if has_sdk(&python) {
+    if has(&python, package) {
         return Ok(python);
     }
     if !succeeds(Command::new("python3").args(["-c", "import ensurepip, venv"])) {
         debian::install(&[
-            ("python3", "the public SDK of SMS is written in Python"),
             (
-                "python3-venv",
-                "the SDK goes into an environment of its own",
+                "python3",
+                "the public SDK of SMS and schemathesis are written in Python",
             ),
+            ("python3-venv", "each goes into an environment of its own"),
         ])?;
     }
     run(Command::new("python3")
         .args(["-m", "venv", "--clear"])
         .arg(&directory))?;
-    run(Command::new(&python).args(["-m", "pip", "install", "--quiet", SDK]))?;
+    let Package(name, version) = package;
+    run(Command::new(&python)
+        .args(["-m", "pip", "install", "--quiet"])
+        .arg(format!("{name}=={version}")))?;
     Ok(python)
 }
 
-fn has_sdk(python: &std::path::Path) -> bool {
+fn has(python: &Path, Package(name, wanted): &Package) -> bool {
     let check = format!(
         "import sys; from importlib.metadata import version; \
-         sys.exit(version('huaweicloudsdksms') != '{}')",
-        SDK.rsplit("==").next().unwrap_or_default()
+         sys.exit(version('{name}') != '{wanted}')"
     );
     succeeds(Command::new(python).args(["-c", &check]))
 }

@@ -1,8 +1,9 @@
 //! `cargo xtask test`: every test there is, after installing what they need.
 
-use clap::Args;
+use std::path::PathBuf;
 
 use anyhow::Result;
+use clap::Args;
 
 use crate::debian::{self, Need};
 use crate::process::{self, cargo, say, succeeds, target_dir};
@@ -36,6 +37,7 @@ const TEST_TOOLS: &[Need] = &[
     cargo xtask test\n  \
     cargo xtask test -- main_job              tests with this in their name\n  \
     cargo xtask test -- -E 'package(rehost-volumes)'\n  \
+    cargo xtask test -- contract              20,000 requests made from the OpenAPI document, twice\n  \
     REHOST_KILLS=20 REHOST_DISK_MIB=4096 cargo xtask test -- kill_anything\n  \
     REHOST_VICTIM=receiver cargo xtask test -- kill_anything")]
 pub(crate) struct Options {
@@ -52,10 +54,13 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     debian::install(debian::DISK_TOOLS)?;
     debian::install(TEST_TOOLS)?;
     install_nextest()?;
-    let python = python::with_sdk()?;
+    let pythons = Pythons {
+        sdk: python::with_sdk()?,
+        schemathesis: python::with_schemathesis()?,
+    };
 
     // Builds everything first, the executable that whole-system tests start included.
-    run_tests(&python, &options.nextest)?;
+    run_tests(&pythons, &options.nextest)?;
     if options.nextest.is_empty() {
         process::run(cargo().args(["test", "--locked", "--workspace", "--doc", "--quiet"]))?;
     }
@@ -81,11 +86,18 @@ fn install_nextest() -> Result<()> {
     )
 }
 
-fn run_tests(python: &std::path::Path, arguments: &[String]) -> Result<()> {
+/// Programs that tests start beside Rehost's own.
+struct Pythons {
+    sdk: PathBuf,
+    schemathesis: PathBuf,
+}
+
+fn run_tests(pythons: &Pythons, arguments: &[String]) -> Result<()> {
     process::run(
         cargo()
             .args(["nextest", "run", "--locked", "--workspace"])
             .args(arguments)
-            .env("REHOST_SDK_PYTHON", python),
+            .env("REHOST_SDK_PYTHON", &pythons.sdk)
+            .env("REHOST_SCHEMATHESIS_PYTHON", &pythons.schemathesis),
     )
 }

@@ -154,6 +154,23 @@ impl Mount {
         })
     }
 
+    /// Mounts a file system in memory on a directory, with room for so much: a disk that is soon
+    /// full.
+    ///
+    /// # Errors
+    /// If mounting fails.
+    pub fn in_memory(directory: &Path, size_bytes: u64) -> Result<Self> {
+        let options = format!("size={size_bytes}");
+        let arguments = ["-t", "tmpfs", "-o", &options, "rehost-test"].map(OsStr::new);
+        run_tool(
+            "mount",
+            arguments.into_iter().chain([directory.as_os_str()]),
+        )?;
+        Ok(Self {
+            path: directory.into(),
+        })
+    }
+
     /// Where it is mounted.
     #[must_use]
     pub fn path(&self) -> &Path {

@@ -10,6 +10,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use rehost_sms_api::rehost::MigrationReport;
 use serde_json::Value;
 
+use crate::disks::Mount;
 use crate::executable;
 use crate::postgres::PostgresCluster;
 use crate::role::{Role, free_port};
@@ -42,6 +43,7 @@ pub struct Site {
     database_url: Option<String>,
     /// The database server, unless the control plane works with SQLite.
     pub postgres: Option<PostgresCluster>,
+    _small_disk: Option<Mount>,
     directory: tempfile::TempDir,
 }
 
@@ -86,10 +88,26 @@ impl Site {
     /// # Errors
     /// If one of them does not come up.
     pub fn start_on(database: Database) -> Result<Self> {
-        let directory = tempfile::Builder::new().prefix("rehost-e2e-").tempdir()?;
-        for folder in ["logs", "images", "disks"] {
-            std::fs::create_dir(directory.path().join(folder))?;
-        }
+        Self::start_in(make_directory()?, database, None)
+    }
+
+    /// As [`Site::start`], with a data directory that has room for so much. Needs root.
+    ///
+    /// # Errors
+    /// If one of them does not come up.
+    pub fn start_on_small_disk(size_bytes: u64) -> Result<Self> {
+        let directory = make_directory()?;
+        let data = directory.path().join("control-plane");
+        std::fs::create_dir(&data)?;
+        let disk = Mount::in_memory(&data, size_bytes)?;
+        Self::start_in(directory, Database::Sqlite, Some(disk))
+    }
+
+    fn start_in(
+        directory: tempfile::TempDir,
+        database: Database,
+        small_disk: Option<Mount>,
+    ) -> Result<Self> {
         let (api_port, data_port) = (free_port()?, free_port()?);
         let postgres = match database {
             Database::Sqlite => None,
@@ -120,10 +138,17 @@ impl Site {
             devices: Vec::new(),
             database_url,
             postgres,
+            _small_disk: small_disk,
             directory,
         };
         site.wait_for_target()?;
         Ok(site)
+    }
+
+    /// Where the control plane keeps its state.
+    #[must_use]
+    pub fn data_directory(&self) -> PathBuf {
+        self.directory().join("control-plane")
     }
 
     /// The directory of the site.
@@ -416,6 +441,14 @@ impl Site {
                 .map(|_| ()))
         })
     }
+}
+
+fn make_directory() -> Result<tempfile::TempDir> {
+    let directory = tempfile::Builder::new().prefix("rehost-e2e-").tempdir()?;
+    for folder in ["logs", "images", "disks"] {
+        std::fs::create_dir(directory.path().join(folder))?;
+    }
+    Ok(directory)
 }
 
 fn find<'a>(list: &'a Value, member: &str, value: &str) -> Option<&'a Value> {
