@@ -91,6 +91,12 @@ fn a_migration_with_continuous_synchronisation() {
     );
 
     stage.operator.delete_task(&id).unwrap();
+    assert_eq!(
+        stage.states(&id),
+        words("DELETING", "deleting", "cutovered")
+    );
+    assert_eq!(stage.command(), "DELETE");
+    stage.obeyed("DELETE");
     let source = stage.operator.show_server(&stage.source_id).unwrap();
     assert_eq!(source.state.as_deref(), Some("waiting"));
     assert!(source.current_task.is_none());
@@ -204,7 +210,7 @@ fn a_result_may_come_twice_and_a_wrong_one_is_refused() {
         ErrorCode::CommandMissing,
     );
     assert_refused(
-        report(Some("DELETE"), success, detail.clone()),
+        report(Some("RSET_LOG_ACL"), success, detail.clone()),
         ErrorCode::CommandMismatch,
     );
     assert_refused(

@@ -12,6 +12,8 @@
 )]
 
 pub mod stage;
+pub mod tenants;
+pub mod wire;
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
@@ -281,6 +283,7 @@ pub fn source(name: &str) -> PostSourceServerBody {
         agent_version: Some("0.1.0".into()),
         networks: Some(vec![NetWork {
             name: Some("eth0".into()),
+            mac: Some("52:54:00:12:34:56".into()),
             ..NetWork::default()
         }]),
         disks: Some(vec![disk("/dev/vda", 1 << 30), disk("/dev/vdb", 1 << 20)]),
@@ -308,6 +311,10 @@ pub fn task(source_id: &str, target_id: &str) -> PostTask {
         name: Some("move".into()),
         r#type: Some("MIGRATE_BLOCK".into()),
         os_type: Some("LINUX".into()),
+        region_name: Some("rehost".into()),
+        region_id: Some("rehost".into()),
+        project_name: Some("rehost".into()),
+        project_id: Some("rehost".into()),
         source_server: Some(SourceServerByTask {
             id: Some(source_id.into()),
         }),
