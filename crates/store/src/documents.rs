@@ -212,13 +212,10 @@ impl Store {
     /// [`StoreError::Changed`] if the upload was replaced meanwhile.
     pub async fn document_part(&self, upload: &str, part: i64) -> Result<Vec<u8>, StoreError> {
         const ACT: &str = "read a part of a document";
-        sqlx::query_scalar("SELECT bytes FROM document_parts WHERE upload = $1 AND part = $2")
-            .bind(upload.to_owned())
-            .bind(part)
-            .fetch_optional(self.pool())
-            .await
-            .act(ACT)?
-            .ok_or(StoreError::Changed { act: ACT })
+        let mut sql = Sql::new("SELECT bytes FROM document_parts WHERE upload = ");
+        sql.bind(upload).push(" AND part = ").bind(part);
+        let found = sql.value(self.pool(), ACT).await?;
+        found.ok_or(StoreError::Changed { act: ACT })
     }
 
     /// Drops the parts of an upload that came to nothing.

@@ -31,6 +31,8 @@ mod lock;
 mod maintenance;
 mod migprojects;
 mod notifications;
+#[cfg(test)]
+mod plans;
 mod privacy;
 mod settings;
 mod source_lists;

@@ -1,7 +1,8 @@
 //! What a control plane is called, made once and kept.
 
 use crate::database::Store;
-use crate::error::{Act as _, StoreError};
+use crate::error::StoreError;
+use crate::sql::Sql;
 
 impl Store {
     /// The value of a setting; `make` fills it in the first time, and never again.
@@ -28,10 +29,8 @@ impl Store {
     }
 
     async fn setting(&self, name: &str) -> Result<Option<String>, StoreError> {
-        sqlx::query_scalar("SELECT value FROM settings WHERE name = $1")
-            .bind(name.to_owned())
-            .fetch_optional(self.pool())
-            .await
-            .act("read a setting")
+        let mut sql = Sql::new("SELECT value FROM settings WHERE name = ");
+        sql.bind(name);
+        sql.value(self.pool(), "read a setting").await
     }
 }

@@ -90,6 +90,7 @@ impl SourceFilter {
         }
         if self.seen_since.is_some() || self.unseen_since.is_some() {
             sql.push(" AND EXISTS (SELECT 1 FROM source_visits v WHERE v.source_id = s.id");
+            sql.and("v.domain_id = ", Some(&self.domain_id));
             sql.and("v.last_visit_time >= ", self.seen_since);
             sql.and("v.last_visit_time < ", self.unseen_since);
             sql.push(")");
@@ -105,6 +106,7 @@ impl SourceFilter {
             }
             Some(false) => {
                 sql.push(" AND NOT EXISTS (SELECT 1 FROM tasks t WHERE t.source_id = s.id");
+                sql.and("t.domain_id = ", Some(&self.domain_id));
                 sql.push(" AND t.checked = 1)");
             }
             None => {}
@@ -123,10 +125,7 @@ impl SourceFilter {
         sql.push(" ORDER BY s.add_date, s.id LIMIT ")
             .bind(page.limit);
         sql.push(" OFFSET ").bind(page.offset);
-        sql.push(
-            ") AS page JOIN sources s ON s.id = page.id \
-             JOIN source_visits v ON v.source_id = s.id ORDER BY s.add_date, s.id",
-        );
+        sql.push(") AS page JOIN sources s ON s.id = page.id ORDER BY s.add_date, s.id");
         sql
     }
 

@@ -6,6 +6,7 @@ use crate::counters::{Counted, Kind};
 use crate::database::Store;
 use crate::error::{Act as _, StoreError};
 use crate::sql::Sql;
+use crate::write::Write;
 
 /// A source server as stored.
 #[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
@@ -57,18 +58,12 @@ macro_rules! columns {
     () => {
         "s.id, s.domain_id, s.owner, s.name, s.ip, s.ipv6, s.state, s.migration_cycle, \
          s.migproject, s.enterprise_project, s.inventory, s.checks, s.add_date, \
-         s.state_action_time, s.stage_action_time, v.last_visit_time, s.command_name, \
-         s.command_param, s.command_generation, s.generation"
+         s.state_action_time, s.stage_action_time, (SELECT v.last_visit_time FROM source_visits v \
+         WHERE v.source_id = s.id) AS last_visit_time, s.command_name, s.command_param, \
+         s.command_generation, s.generation"
     };
 }
 pub(crate) use columns;
-
-/// What rows are read from.
-macro_rules! tables {
-    () => {
-        " FROM sources s JOIN source_visits v ON v.source_id = s.id"
-    };
-}
 
 impl Store {
     /// Adds a source; [`SourceRow::generation`] becomes 1.
@@ -76,16 +71,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Exists`] if the id or the owner is taken.
     pub async fn insert_source(&self, row: &SourceRow) -> Result<(), StoreError> {
-        let row = row.clone();
-        self.change(move |connection| {
-            Box::pin(async move {
-                let mut counted = Counted::default();
-                counted.add(&row.domain_id, Kind::Source, &row.state, 1);
-                insert(connection, row).await?;
-                counted.write(connection).await
-            })
-        })
-        .await
+        self.write(&[Write::InsertSource(row)]).await
     }
 
     /// The source with this id, of whatever domain.
@@ -93,9 +79,24 @@ impl Store {
     /// # Errors
     /// [`StoreError::Statement`].
     pub async fn source(&self, id: &str) -> Result<Option<SourceRow>, StoreError> {
-        let mut sql = Sql::new(concat!("SELECT ", columns!(), tables!(), " WHERE s.id = "));
+        let mut sql = Sql::new(concat!(
+            "SELECT ",
+            columns!(),
+            " FROM sources s WHERE s.id = "
+        ));
         sql.bind(id);
         Ok(self.visited(sql.optional(self.pool(), "read a source").await?))
+    }
+
+    /// Ids of sources, of all domains, whose mailbox holds this command; 1000 of them at most.
+    ///
+    /// # Errors
+    /// [`StoreError::Statement`].
+    pub async fn sources_with_command(&self, command: &str) -> Result<Vec<String>, StoreError> {
+        let mut sql = Sql::new("SELECT id FROM sources WHERE command_name = ");
+        sql.bind(command).push(" ORDER BY id LIMIT 1000");
+        let rows: Vec<(String,)> = sql.all(self.pool(), "list pending commands").await?;
+        Ok(rows.into_iter().map(|(id,)| id).collect())
     }
 
     /// The source that an identity registered.
@@ -106,8 +107,7 @@ impl Store {
         let mut sql = Sql::new(concat!(
             "SELECT ",
             columns!(),
-            tables!(),
-            " WHERE s.owner = "
+            " FROM sources s WHERE s.owner = "
         ));
         sql.bind(owner);
         Ok(self.visited(sql.optional(self.pool(), "read a source").await?))
@@ -118,7 +118,11 @@ impl Store {
     /// # Errors
     /// [`StoreError::Statement`].
     pub async fn sources_by_ids(&self, ids: &[String]) -> Result<Vec<SourceRow>, StoreError> {
-        let mut sql = Sql::new(concat!("SELECT ", columns!(), tables!(), " WHERE s.id IN "));
+        let mut sql = Sql::new(concat!(
+            "SELECT ",
+            columns!(),
+            " FROM sources s WHERE s.id IN "
+        ));
         sql.bind_list(ids);
         Ok(self.visited(sql.all(self.pool(), "read sources").await?))
     }
@@ -136,8 +140,14 @@ impl Store {
     }
 }
 
-async fn insert(connection: &mut AnyConnection, row: SourceRow) -> Result<(), StoreError> {
+/// Adds a source of generation 1.
+pub(crate) async fn insert(
+    connection: &mut AnyConnection,
+    row: SourceRow,
+    counted: &mut Counted,
+) -> Result<(), StoreError> {
     const ACT: &str = "add a source";
+    counted.add(&row.domain_id, Kind::Source, &row.state, 1);
     sqlx::query(
         "INSERT INTO sources (id, domain_id, owner, name, name_folded, ip, ipv6, state, \
          migration_cycle, migproject, enterprise_project, inventory, checks, add_date, \

@@ -16,10 +16,13 @@ pub(crate) struct Sql {
     text: String,
     arguments: AnyArguments,
     damage: Option<sqlx::error::BoxDynError>,
+    /// The text with the values in it, to ask for its plan.
+    #[cfg(test)]
+    shown: String,
 }
 
 /// A value that a statement takes.
-pub(crate) trait Value: Send {
+pub(crate) trait Value: Send + std::fmt::Debug {
     /// Adds it to the parameters.
     fn add_to(self, arguments: &mut AnyArguments) -> Result<(), sqlx::error::BoxDynError>;
 }
@@ -54,17 +57,23 @@ impl Sql {
             text: text.to_owned(),
             arguments: AnyArguments::default(),
             damage: None,
+            #[cfg(test)]
+            shown: text.to_owned(),
         }
     }
 
     /// Goes on with a text.
     pub(crate) fn push(&mut self, text: &'static str) -> &mut Self {
         self.text.push_str(text);
+        #[cfg(test)]
+        self.shown.push_str(text);
         self
     }
 
     /// Goes on with a value.
     pub(crate) fn bind(&mut self, value: impl Value) -> &mut Self {
+        #[cfg(test)]
+        self.shown.push_str(&format!("{value:?}").replace('"', "'"));
         if let Err(error) = value.add_to(&mut self.arguments) {
             self.damage = Some(error);
         }
@@ -130,6 +139,19 @@ impl Sql {
             .act(act)
     }
 
+    /// Runs it and answers the one column of the row, if there is one.
+    pub(crate) async fn value<T>(
+        self,
+        pool: &AnyPool,
+        act: &'static str,
+    ) -> Result<Option<T>, StoreError>
+    where
+        (T,): for<'r> FromRow<'r, AnyRow> + Send + Unpin,
+    {
+        let found: Option<(T,)> = self.optional(pool, act).await?;
+        Ok(found.map(|(value,)| value))
+    }
+
     /// Runs it and answers its one number.
     pub(crate) async fn number(self, pool: &AnyPool, act: &'static str) -> Result<i64, StoreError> {
         let (text, arguments) = self.finish(act)?;
@@ -154,6 +176,8 @@ impl Sql {
         self,
         act: &'static str,
     ) -> Result<(AssertSqlSafe<String>, AnyArguments), StoreError> {
+        #[cfg(test)]
+        crate::plans::note(self.shown);
         match self.damage {
             Some(error) => Err(StoreError::of(act, sqlx::Error::Encode(error))),
             None => Ok((AssertSqlSafe(self.text), self.arguments)),

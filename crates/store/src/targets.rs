@@ -27,8 +27,9 @@ pub struct TargetRow {
 
 macro_rules! select {
     () => {
-        "SELECT t.id, t.domain_id, t.name, t.registration, t.create_date, v.last_visit_time, \
-         t.generation FROM targets t JOIN target_visits v ON v.target_id = t.id"
+        "SELECT t.id, t.domain_id, t.name, t.registration, t.create_date, \
+         (SELECT v.last_visit_time FROM target_visits v WHERE v.target_id = t.id) \
+         AS last_visit_time, t.generation FROM targets t"
     };
 }
 

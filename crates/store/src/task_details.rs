@@ -124,11 +124,9 @@ impl Store {
     /// # Errors
     /// [`StoreError::Statement`].
     pub async fn speed_limits(&self, task_id: &str) -> Result<Option<String>, StoreError> {
-        sqlx::query_scalar("SELECT windows FROM speed_limits WHERE task_id = $1")
-            .bind(task_id.to_owned())
-            .fetch_optional(self.pool())
-            .await
-            .act("read speed windows")
+        let mut sql = Sql::new("SELECT windows FROM speed_limits WHERE task_id = ");
+        sql.bind(task_id);
+        sql.value(self.pool(), "read speed windows").await
     }
 
     /// Adds the result of a consistency check; one reported twice in a millisecond is one.
@@ -171,14 +169,11 @@ impl Store {
         &self,
         task_id: &str,
     ) -> Result<Vec<ConsistencyRow>, StoreError> {
-        sqlx::query_as(
-            "SELECT finished_time, result FROM consistency_results WHERE task_id = $1 \
-             ORDER BY finished_time DESC LIMIT 100",
-        )
-        .bind(task_id.to_owned())
-        .fetch_all(self.pool())
-        .await
-        .act("list consistency results")
+        let mut sql =
+            Sql::new("SELECT finished_time, result FROM consistency_results WHERE task_id = ");
+        sql.bind(task_id)
+            .push(" ORDER BY finished_time DESC LIMIT 100");
+        sql.all(self.pool(), "list consistency results").await
     }
 
     /// Replaces the report (JSON) of a task.
@@ -201,10 +196,8 @@ impl Store {
     /// # Errors
     /// [`StoreError::Statement`].
     pub async fn report(&self, task_id: &str) -> Result<Option<String>, StoreError> {
-        sqlx::query_scalar("SELECT report FROM reports WHERE task_id = $1")
-            .bind(task_id.to_owned())
-            .fetch_optional(self.pool())
-            .await
-            .act("read a report")
+        let mut sql = Sql::new("SELECT report FROM reports WHERE task_id = ");
+        sql.bind(task_id);
+        sql.value(self.pool(), "read a report").await
     }
 }

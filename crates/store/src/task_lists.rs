@@ -64,6 +64,7 @@ impl TaskFilter {
         }
         if let Some(project) = &self.enterprise_project {
             sql.push(" AND EXISTS (SELECT 1 FROM sources s WHERE s.id = t.source_id");
+            sql.and("s.domain_id = ", Some(&self.domain_id));
             sql.and("s.enterprise_project = ", Some(project)).push(")");
         }
     }

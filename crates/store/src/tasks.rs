@@ -99,11 +99,10 @@ impl Store {
     /// # Errors
     /// [`StoreError::Statement`].
     pub async fn task_certificates(&self, task_id: &str) -> Result<Option<String>, StoreError> {
-        sqlx::query_scalar("SELECT certificates FROM task_certificates WHERE task_id = $1")
-            .bind(task_id.to_owned())
-            .fetch_optional(self.pool())
+        let mut sql = Sql::new("SELECT certificates FROM task_certificates WHERE task_id = ");
+        sql.bind(task_id);
+        sql.value(self.pool(), "read the certificates of a task")
             .await
-            .act("read the certificates of a task")
     }
 }
 

@@ -13,6 +13,8 @@ use crate::tasks::{self, TaskRow};
 /// the generation that they were read with.
 #[derive(Clone, Copy, Debug)]
 pub enum Write<'a> {
+    /// Add a source; [`SourceRow::generation`] becomes 1.
+    InsertSource(&'a SourceRow),
     /// Replace a source.
     UpdateSource(&'a SourceRow),
     /// Remove a source.
@@ -30,6 +32,7 @@ pub enum Write<'a> {
 
 /// A [`Write`] that can wait in the writer's queue.
 enum Change {
+    InsertSource(SourceRow),
     UpdateSource(SourceRow),
     DeleteSource(SourceRow),
     InsertTask(TaskRow, String),
@@ -41,6 +44,7 @@ enum Change {
 impl From<&Write<'_>> for Change {
     fn from(write: &Write<'_>) -> Self {
         match *write {
+            Write::InsertSource(row) => Self::InsertSource(row.clone()),
             Write::UpdateSource(row) => Self::UpdateSource(row.clone()),
             Write::DeleteSource(row) => Self::DeleteSource(row.clone()),
             Write::InsertTask(row, certificates) => {
@@ -60,6 +64,10 @@ impl Change {
         counted: &mut Counted,
     ) -> Result<(), StoreError> {
         let (done, act) = match self {
+            Self::InsertSource(row) => {
+                sources::insert(connection, row, counted).await?;
+                return Ok(());
+            }
             Self::UpdateSource(row) => (
                 sources::update(connection, row, counted).await?,
                 "change a source",
@@ -98,7 +106,8 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Changed`] if one of the rows is not what it was, [`StoreError::Exists`] if a
-    /// task to be added is not the only one of its source; nothing has changed then.
+    /// task to be added is not the only one of its source, or the id or owner of a source to be added
+    /// is taken; nothing has changed then.
     pub async fn write(&self, changes: &[Write<'_>]) -> Result<(), StoreError> {
         let changes: Vec<_> = changes.iter().map(Change::from).collect();
         self.change(move |connection| {
