@@ -2,9 +2,9 @@
 //! same lines in the files of a role that keeps some.
 
 use rehost_log_files::LogSink;
-use tracing_subscriber::EnvFilter;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, Layer as _};
 
 /// How log lines look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -16,12 +16,7 @@ pub(crate) enum LogFormat {
 }
 
 /// Starts logging. A filter that cannot be read is replaced by the default and reported.
-pub(crate) fn start(
-    format: LogFormat,
-    filter: Option<&str>,
-    default_filter: &str,
-    kept: &LogSink,
-) {
+pub(crate) fn start(format: LogFormat, filter: Option<&str>, default_filter: &str, kept: &LogSink) {
     let (filter, complaint) = match filter.map(EnvFilter::try_new) {
         None => (EnvFilter::new(default_filter), None),
         Some(Ok(filter)) => (filter, None),
@@ -35,14 +30,17 @@ pub(crate) fn start(
         .with_ansi(false);
     match format {
         LogFormat::Json => registry
-            .with(lines.json().flatten_event(true))
-            .with(kept_lines.json().flatten_event(true))
+            .with(
+                lines
+                    .json()
+                    .flatten_event(true)
+                    .and_then(kept_lines.json().flatten_event(true)),
+            )
             .init(),
         LogFormat::Text => {
             let colours = std::io::IsTerminal::is_terminal(&std::io::stderr());
             registry
-                .with(lines.with_ansi(colours))
-                .with(kept_lines)
+                .with(lines.with_ansi(colours).and_then(kept_lines))
                 .init();
         }
     }

@@ -49,6 +49,10 @@ fn help_teaches_by_examples() -> Result<()> {
         let is_explained = said(&help).contains("Example") || said(&help).contains("What it does");
         assert!(is_explained, "{command} has no example");
     }
+    for command in ["log", "network-check"] {
+        let help = said(&rehost(&["tasks", command, "--help"])?);
+        assert!(help.contains("Example"), "tasks {command} has no example");
+    }
     Ok(())
 }
 

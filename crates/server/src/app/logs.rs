@@ -197,7 +197,7 @@ pub(crate) async fn put(
         Err(error) => Err(error),
     };
     if stored.is_err() {
-        app.store.drop_document_upload(&upload).await?;
+        app.store.drop_upload(&upload).await?;
     }
     stored.map(|size_bytes| u64::try_from(size_bytes).unwrap_or(0))
 }

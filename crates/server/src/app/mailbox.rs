@@ -62,10 +62,12 @@ fn answer(name: &str, param: Option<CommandParam>) -> ShowCommandResponse {
 
 /// What a command says besides its name; an order is what it is for.
 pub(crate) fn param_of(task: &Task, order: Option<Order>) -> CommandParam {
+    let logs = task.body.logs.as_ref();
     CommandParam {
         task_id: Some(task.row.id.clone()),
+        bucket: logs.map(|logs| logs.bucket.clone()),
+        object: logs.map(|logs| logs.object(&task.row.id)),
         operation: order.map(|order| order.as_str().to_owned()),
-        ..CommandParam::default()
     }
 }
 

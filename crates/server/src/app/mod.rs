@@ -9,7 +9,9 @@ pub(crate) mod audit_log;
 pub(crate) mod certificates;
 pub(crate) mod checks;
 pub(crate) mod consistency_export;
+mod documents;
 pub(crate) mod list;
+pub(crate) mod logs;
 pub(crate) mod mailbox;
 pub(crate) mod migprojects;
 pub(crate) mod proofs;
@@ -36,7 +38,7 @@ use tokio::time::Instant;
 
 use crate::audit::AuditLog;
 use crate::errors::{ApiError, chain};
-use crate::identity::Known;
+use crate::identity::{Keystone, Known};
 use crate::tls::Trust;
 use crate::wakeups::Wakeups;
 
@@ -64,6 +66,8 @@ pub(crate) struct Parts {
     pub(crate) wakeups: Wakeups,
     /// Who calls, as far as that was looked up lately.
     pub(crate) known: Known,
+    /// Whose tokens are good beside our own.
+    pub(crate) keystone: Option<Keystone>,
     pub(crate) audit: AuditLog,
     /// How long entries of the audit log are kept.
     pub(crate) audit_days: u32,

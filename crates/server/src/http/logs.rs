@@ -41,5 +41,9 @@ pub(super) async fn download(
     PathId(share): PathId,
 ) -> Result<Response, ApiError> {
     let body = logs::get(&app, &share).await?;
-    Ok(stream::download(body, "application/x-tar", "rehost-logs.tar"))
+    Ok(stream::download(
+        body,
+        "application/x-tar",
+        "rehost-logs.tar",
+    ))
 }

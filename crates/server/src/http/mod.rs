@@ -4,6 +4,7 @@ mod accounts;
 pub(crate) mod body;
 mod documentation;
 mod iam;
+mod logs;
 mod migprojects;
 mod path;
 mod query;

@@ -7,8 +7,8 @@ use axum::routing::{delete, get, post, put};
 use rehost_sms_api::errors::{ErrorCode, GatewayReason};
 
 use super::{
-    accounts, documentation, iam, migprojects, rehost, request_id, service, sources, task_settings,
-    tasks, templates, versions,
+    accounts, documentation, iam, logs, migprojects, rehost, request_id, service, sources,
+    task_settings, tasks, templates, versions,
 };
 use crate::app::App;
 use crate::errors::{ApiError, refuse};
@@ -131,6 +131,7 @@ fn task_routes() -> Router<App> {
             get(tasks::show).put(tasks::update).delete(tasks::delete),
         )
         .route("/v3/tasks/{task_id}/action", post(tasks::action))
+        .route("/v3/tasks/{task_id}/log", post(logs::collect))
         .route("/v3/tasks/{task_id}/progress", put(tasks::progress))
         .route("/v3/tasks/{task_id}/certkey", get(tasks::certificates))
         .route("/v3/tasks/{task_id}/passphrase", get(tasks::passphrase))
@@ -196,6 +197,7 @@ fn rehost_routes() -> Router<App> {
             get(rehost::report).put(rehost::put_report),
         )
         .route("/rehost/v1/tasks/{task_id}/proof", get(rehost::proof))
+        .route("/rehost/v1/log-archives/{share}", get(logs::download))
 }
 
 fn account_routes() -> Router<App> {
@@ -228,7 +230,12 @@ fn account_routes() -> Router<App> {
 
 /// Routes that take a body of any length as it comes.
 fn stream_routes() -> Router<App> {
-    Router::new().route("/rehost/v1/tasks/{task_id}/proof", put(rehost::put_proof))
+    Router::new()
+        .route("/rehost/v1/tasks/{task_id}/proof", put(rehost::put_proof))
+        .route(
+            "/rehost/v1/tasks/{task_id}/log-archives/{role}",
+            put(logs::upload),
+        )
 }
 
 /// A path or a method that nobody serves; in the words of whoever would have served it.

@@ -27,7 +27,7 @@ pub enum Who {
 /// | `Agent` | | yes | yes | its own | |
 /// | `AgentOrReader` | yes | yes | yes | its own | |
 /// | `Receiver` | | | | | its own |
-/// | `Machine` | | | | its own | its own |
+/// | `Machine` | | yes | yes | its own | its own |
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Access {
     /// Whoever reaches the control plane, without credentials.
@@ -44,7 +44,7 @@ pub enum Access {
     AgentOrReader,
     /// The receiver in question; nobody can act as one.
     Receiver,
-    /// The agent or the receiver of the task in question; nobody can act as one.
+    /// The agent or the receiver of the task in question, or an operator acting as an agent.
     Machine,
 }
 
@@ -60,7 +60,9 @@ impl Access {
             Self::Agent => who == Who::Agent || at_least(who, AccountRole::Operator),
             Self::AgentOrReader => matches!(who, Who::Agent | Who::Account(_)),
             Self::Receiver => who == Who::Receiver,
-            Self::Machine => matches!(who, Who::Agent | Who::Receiver),
+            Self::Machine => {
+                matches!(who, Who::Agent | Who::Receiver) || at_least(who, AccountRole::Operator)
+            }
         }
     }
 
@@ -75,7 +77,7 @@ impl Access {
             Self::Agent => "the agent concerned, operators and administrators",
             Self::AgentOrReader => "the agent concerned and accounts of every role",
             Self::Receiver => "the receiver concerned",
-            Self::Machine => "the agent or receiver concerned",
+            Self::Machine => "the agent or receiver concerned, operators and administrators",
         }
     }
 }
@@ -106,7 +108,7 @@ mod tests {
             (Access::Agent, [false, true, true, true, false]),
             (Access::AgentOrReader, [true, true, true, true, false]),
             (Access::Receiver, [false, false, false, false, true]),
-            (Access::Machine, [false, false, false, true, true]),
+            (Access::Machine, [false, true, true, true, true]),
         ];
         for (access, permitted) in table {
             assert_eq!(

@@ -53,6 +53,9 @@ pub(crate) struct TaskOrder {
     /// What disks become that are not named one by one.
     #[arg(long, value_enum, default_value = "raw", conflicts_with = "disks")]
     pub(crate) format: Format,
+    /// Measure the link to the target before the copy begins; `rehost tasks show` has the result.
+    #[arg(long)]
+    pub(crate) network_check: bool,
     /// Start at once.
     #[arg(long)]
     pub(crate) start: bool,
@@ -149,6 +152,7 @@ fn body(
         project_name: Some(project.name.clone()),
         exist_server: Some(true),
         syncing: Some(order.syncing),
+        start_network_check: Some(order.network_check),
         auto_start: Some(order.start),
         ..PostTask::default()
     })

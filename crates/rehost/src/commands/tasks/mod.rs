@@ -1,6 +1,8 @@
 //! `rehost tasks`: migrations, from creating one to its proof.
 
 mod create;
+mod log;
+mod network_check;
 mod show;
 mod steer;
 mod watch;
@@ -14,6 +16,9 @@ use crate::operator::{LoginOptions, OutputOptions};
 
 pub(crate) use create::{TaskOrder, create_task};
 pub(crate) use watch::{Outcome, Until, Watcher};
+
+/// What shells give to a program that Ctrl-C has ended.
+const INTERRUPTED: u8 = 130;
 
 /// What can be done with tasks.
 ///
@@ -35,6 +40,14 @@ pub(crate) enum Command {
     Sync(One),
     /// Freeze the source, send what still differs, prove equality.
     Cutover(One),
+    /// End the consistency check that is going on; the task ends without a proof.
+    SkipCheck(One),
+    /// Measure the link from the source to the target; for a task that is paused or failed.
+    #[command(after_help = network_check::HELP)]
+    NetworkCheck(One),
+    /// Collect the logs of agent and receiver, and say where to get them.
+    #[command(after_help = log::HELP)]
+    Log(log::Options),
     /// Follow a task until it is through. Ending this command does not end the migration.
     Watch(watch::Options),
     /// Delete a task. Volumes of a finished one are kept, others are removed.
@@ -70,6 +83,9 @@ pub(crate) fn run(command: &Command) -> Result<ExitCode> {
         Command::Stop(options) => steer::act(options, "stop"),
         Command::Sync(options) => steer::act(options, "restart"),
         Command::Cutover(options) => steer::act(options, "cutover"),
+        Command::SkipCheck(options) => steer::act(options, "skip"),
+        Command::NetworkCheck(options) => return network_check::run(options),
+        Command::Log(options) => return log::run(options),
         Command::Watch(options) => return watch::run(options),
         Command::Delete(options) => steer::delete(options),
         Command::Report(options) => show::report(options),

@@ -8,7 +8,7 @@ use rehost_sms_api::bodies::{
     ListTasksQuery, ListTasksResponse, ShowTaskResponse, TasksResponseBody,
 };
 
-use super::One;
+use super::{One, network_check};
 use crate::operator::{LoginOptions, OutputOptions, all_tasks, find_task, report_table, time};
 use crate::output;
 
@@ -113,6 +113,13 @@ pub(super) fn show(options: &One) -> Result<()> {
         ("started", time(task.start_date)),
         ("finished", time(task.finish_date)),
         ("error", task.error_json.clone().unwrap_or_default()),
+        (
+            "network check",
+            task.network_check_info
+                .as_ref()
+                .map(network_check::in_words)
+                .unwrap_or_default(),
+        ),
     ];
     let facts: Vec<Vec<String>> = facts
         .into_iter()
@@ -171,7 +178,11 @@ pub(super) fn report(options: &One) -> Result<()> {
         "\nsessions: {}, sent again: {} (at most {window} for each session that broke)",
         report.sessions,
         output::size(again),
-    ))
+    ))?;
+    if report.consistency_check_skipped {
+        output::print("the consistency check was skipped: nothing is proved")?;
+    }
+    Ok(())
 }
 
 pub(super) fn proof(options: &Proof) -> Result<()> {

@@ -10,13 +10,12 @@ use clap::{Args, ValueEnum};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use rehost_sms_api::bodies::{ShowTaskResponse, SubTask};
 
+use super::INTERRUPTED;
 use crate::operator::{Interrupt, LoginOptions, find_task, report_table};
 use crate::output;
 
 /// Time between two looks.
 const PAUSE: Duration = Duration::from_millis(500);
-/// What shells give to a program that Ctrl-C has ended.
-const INTERRUPTED: u8 = 130;
 /// Largest `migrate_speed` there is, in Mbit/s (SMS, UpdateTaskSpeed).
 const MAX_RATE_MBIT: f64 = 10_000.0;
 

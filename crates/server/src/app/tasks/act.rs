@@ -2,17 +2,20 @@
 
 use rehost_migration::subtask::SubtaskName;
 use rehost_migration::task::{Action, Event, Facts};
-use rehost_sms_api::bodies::UpdateTaskStatusReq;
+use rehost_sms_api::bodies::{UpdateTaskStatusReq, UploadLogRequestBody};
 use rehost_sms_api::errors::ErrorCode;
 
 use super::{Scene, load};
-use crate::app::{App, retry, sources};
+use crate::app::{App, logs, retry, sources};
 use crate::clock::now_ms;
 use crate::errors::{ApiError, refuse, refuse_text};
 use crate::identity::Caller;
 
 /// The one action that an agent may ask for: it pauses its own task when a speed limit is exceeded.
 pub(super) const OVERSPEED: &str = "error_for_overspeed";
+
+/// The older way to ask for logs, which is a call of its own today.
+const COLLECT_LOG: &str = "collect_log";
 
 /// Does what the operator wants, or says why not.
 pub(crate) async fn act(
@@ -33,6 +36,13 @@ pub(crate) async fn act(
             format!("{operation} is for operators."),
         ));
     }
+    if operation == COLLECT_LOG {
+        let bucket = body.param.as_ref().and_then(|param| param.get("bucket"));
+        let body = UploadLogRequestBody {
+            log_bucket: Some(bucket.cloned().unwrap_or_default()),
+        };
+        return logs::collect(app, caller, id, &body).await;
+    }
     retry!({
         let task = load(app, caller, id).await?;
         let source = app.store.source(&task.row.source_id).await?;
@@ -47,6 +57,10 @@ pub(crate) async fn act(
         let action = Action::from_operation(operation, facts(&scene, body))
             .map_err(|refusal| refuse_text(refusal.code(), refusal.to_string()))?;
         scene.happens(Event::Operator(action))?;
+        if let (Action::NetworkCheck, Some(task)) = (action, &mut scene.task) {
+            // Nobody shall take the figures of an earlier check for those of this one.
+            task.body.network = None;
+        }
         if let (Some(wanted), Some(task)) = (body.is_need_consistency_check, &mut scene.task) {
             task.body.created.is_need_consistency_check = Some(wanted);
         }

@@ -9,6 +9,7 @@ use rehost_sms_api::rehost::{ImageFormat, TargetTaskReport};
 use rehost_store::TaskRow;
 use serde::{Deserialize, Serialize};
 
+use crate::app::logs::LogCollection;
 use crate::app::stored::{from_json, to_json};
 use crate::errors::ApiError;
 
@@ -39,6 +40,8 @@ pub(crate) struct Body {
     pub(crate) network: Option<NetworkCheckInfoRequestBody>,
     /// What goes on beside the copy. A task that is open has it in its `rules`.
     pub(crate) aside: Aside,
+    /// The collection of logs that was asked for last.
+    pub(crate) logs: Option<LogCollection>,
     /// How often in a row the speed limit was exceeded.
     pub(crate) exceedances: u32,
 }

@@ -103,6 +103,7 @@ pub(super) fn listed(
     let times = Times::of(&task, now);
     let subtask_info = subtask_info(&task.subtasks);
     let target_server = target_server(&task, source, target)?;
+    let log_collect_status = log_collect_status(&task);
     let Task {
         row,
         body,
@@ -146,7 +147,7 @@ pub(super) fn listed(
             os_type: target_server.os_type,
             os_version: target_server.os_version,
         }),
-        log_collect_status: None,
+        log_collect_status,
         clone_server: body.clone.map(|clone| CloneServerBrief {
             vm_id: clone.vm_id,
             name: clone.name,
@@ -182,7 +183,7 @@ pub(crate) fn shown_in_source(task: &Task) -> TaskByServerSource {
         project_name: created.project_name.clone(),
         project_id: created.project_id.clone(),
         target_server: Some(target_by_id(task)),
-        log_collect_status: None,
+        log_collect_status: log_collect_status(task),
         exist_server: Some(created.exist_server.unwrap_or(true)),
         use_public_ip: Some(created.use_public_ip.unwrap_or(true)),
         // Terraform takes an object here for a mistake and stops; there is no clone anyway.
@@ -195,6 +196,8 @@ pub(crate) fn shown_in_source(task: &Task) -> TaskByServerSource {
 pub(crate) fn listed_in_source(task: &Task) -> TaskByServerSources {
     let created = &task.body.created;
     let times = Times::of(task, crate::clock::now_ms());
+    let logs = task.body.logs.as_ref();
+    let shared_logs = logs.and_then(|logs| logs.shared.as_ref());
     TaskByServerSources {
         id: Some(task.row.id.clone()),
         name: Some(task.row.name.clone()),
@@ -211,17 +214,21 @@ pub(crate) fn listed_in_source(task: &Task) -> TaskByServerSources {
         project_name: created.project_name.clone(),
         project_id: created.project_id.clone(),
         target_server: Some(target_by_id(task)),
-        log_collect_status: None,
+        log_collect_status: log_collect_status(task),
         exist_server: Some(created.exist_server.unwrap_or(true)),
         use_public_ip: Some(created.use_public_ip.unwrap_or(true)),
         clone_server: None,
         remain_seconds: times.remain_seconds,
-        log_bucket: None,
-        log_expire: None,
-        log_upload_time: None,
-        log_share_url: None,
+        log_bucket: logs.map(|logs| logs.bucket.clone()),
+        log_expire: shared_logs.map(|logs| logs.lifetime_seconds),
+        log_upload_time: shared_logs.map(|logs| logs.uploaded_at),
+        log_share_url: shared_logs.map(|logs| logs.url.clone()),
         subtask_info: subtask_info(&task.subtasks),
     }
+}
+
+fn log_collect_status(task: &Task) -> Option<String> {
+    Some(task.rules.aside.logs.as_str().to_owned())
 }
 
 /// Times that follow from others.
