@@ -5,6 +5,11 @@ mod support;
 use rehost_server::Revision;
 use support::ControlPlane;
 
+/// A network check with everything in it.
+const NETWORK: &str = r#"{"domain_connectivity":true,"destination_connectivity":true,
+    "network_delay":1,"network_jitter":0,"migration_speed":1,"loss_percentage":0,"cpu_usage":1,
+    "mem_usage":1,"evaluation_result":"SUCCESS"}"#;
+
 #[test]
 fn bodies_are_refused_in_words_and_never_end_the_service() {
     let plane = ControlPlane::start_plain(Revision::default());
@@ -30,10 +35,14 @@ fn bodies_are_refused_in_words_and_never_end_the_service() {
         post(json, b"[\"id\", \"192.0.2.1\"]"),
         refused(400, "SMS.6011")
     );
-    assert_eq!(post(json, br#"{"name":7}"#), refused(400, "SMS.6011"));
+    let with = |member: &str| {
+        let rest = r#""os_type":"LINUX","os_version":"x","networks":[{"name":"eth0"}],"agent_version":"1""#;
+        format!("{{{member},{rest}}}").into_bytes()
+    };
+    assert_eq!(post(json, &with(r#""name":7"#)), refused(400, "SMS.6011"));
     assert_eq!(
-        post(json, br#"{"disks":[{"size":-1}]}"#),
-        refused(400, "SMS.6011")
+        post(json, &with(r#""name":"a","disks":[{"size":-1}]"#)),
+        refused(400, "SMS.9001")
     );
     assert_eq!(post("text/xml", b"{}"), refused(400, "SMS.6016"));
     for tolerated in [
@@ -44,7 +53,7 @@ fn bodies_are_refused_in_words_and_never_end_the_service() {
     ] {
         assert_eq!(
             post(tolerated, b"{}"),
-            refused(400, "SMS.6001"),
+            refused(400, "SMS.6013"),
             "{tolerated:?}"
         );
     }
@@ -135,7 +144,7 @@ fn unknown_ids_and_routes_are_404() {
         (
             "POST",
             "/v3/nope/update-network-check-info",
-            "{}",
+            NETWORK,
             "SMS.7703",
         ),
         ("GET", "/rehost/v1/tasks/nope/assignment", "", "SMS.7703"),

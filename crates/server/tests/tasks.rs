@@ -342,7 +342,8 @@ fn consistency_and_network_checks_are_shown() {
         dir_check: Some("/srv".into()),
         num_total_files: Some(10),
         num_different_files: Some(1),
-        ..ConsistencyResult::default()
+        num_target_miss_files: Some(0),
+        num_target_more_files: Some(0),
     };
     let body = SetConsistencyResultRequestBody {
         consistency_result: vec![found.clone()],
@@ -356,7 +357,15 @@ fn consistency_and_network_checks_are_shown() {
     );
 
     let network = NetworkCheckInfoRequestBody {
+        domain_connectivity: Some(true),
+        destination_connectivity: Some(true),
         network_delay: Some(3.5),
+        network_jitter: Some(0.0),
+        migration_speed: Some(180.0),
+        loss_percentage: Some(0.0),
+        cpu_usage: Some(1.0),
+        mem_usage: Some(1.0),
+        evaluation_result: Some("SUCCESS".into()),
         ..NetworkCheckInfoRequestBody::default()
     };
     stage

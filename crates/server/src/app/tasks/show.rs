@@ -24,7 +24,7 @@ pub(crate) async fn show(
     views::shown(task, &source, target.as_ref(), now_ms())
 }
 
-/// Tasks that fit (SMS, ListTasks). An agent sees that of its own source server.
+/// Tasks that fit (SMS, ListTasks).
 pub(crate) async fn list(
     app: &App,
     caller: &Caller,
@@ -32,7 +32,7 @@ pub(crate) async fn list(
 ) -> Result<ListTasksResponse, ApiError> {
     let page = page(query.limit, query.offset, 100, 200)?;
     let state = given(query.state).map(|state| state.to_uppercase());
-    let mut filter = TaskFilter {
+    let filter = TaskFilter {
         states: state.into_iter().collect(),
         name: given(query.name),
         id: given(query.id),
@@ -40,22 +40,6 @@ pub(crate) async fn list(
         enterprise_project: enterprise_project(query.enterprise_project_id),
         ..TaskFilter::of(&caller.domain_id)
     };
-    if let Some(owner) = caller.source() {
-        let own = app.store.source_of_owner(owner).await?;
-        let own = own.map(|source| source.id);
-        let asked = filter.source_id.take();
-        match own {
-            Some(own) if asked.as_ref().is_none_or(|asked| *asked == own) => {
-                filter.source_id = Some(own);
-            }
-            _ => {
-                return Ok(ListTasksResponse {
-                    count: Some(0),
-                    tasks: Vec::new(),
-                });
-            }
-        }
-    }
     let (rows, total) = app.store.tasks(&filter, page).await?;
     let of = |pick: fn(&TaskRow) -> Option<&String>| -> Vec<String> {
         rows.iter().filter_map(pick).cloned().collect()
