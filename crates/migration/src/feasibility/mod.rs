@@ -197,7 +197,7 @@ fn warning(found: bool, code: &'static str) -> Option<Finding> {
 
 /// A warning about things, if there are any.
 fn warning_of(things: Vec<String>, code: &'static str) -> Option<Finding> {
-    (!things.is_empty()).then(|| Finding {
+    (!things.is_empty()).then_some(Finding {
         verdict: Verdict::Warn,
         code,
         params: things,
