@@ -226,6 +226,26 @@ mod tests {
     }
 
     #[test]
+    fn what_the_sender_named_is_shown_in_part_only() {
+        let param = json!({ "x".repeat(100_000): 1 });
+        let action = json!({"operation": "start", "param": param});
+        let (text, _) = body("update_task_status", action).unwrap_err();
+        assert_eq!(text, format!("param.{} must be text.", "x".repeat(64)));
+    }
+
+    #[test]
+    fn words_in_both_cases_are_told_once() {
+        let (text, code) = body(
+            "update_copy_state",
+            json!({"copystate": "asleep", "migrationcycle": "syncing"}),
+        )
+        .unwrap_err();
+        assert_eq!(code, "SMS.6005");
+        assert_eq!(text.matches("syncing").count(), 1, "{text}");
+        assert!(!text.contains("SYNCING"), "{text}");
+    }
+
+    #[test]
     fn ids_are_text_or_integers() {
         for id in [json!(7), json!("7")] {
             let disks = json!({"disks": [{"id": id}]});

@@ -97,7 +97,7 @@ impl Library {
             if !value.is_null() && !words.iter().any(is_it) {
                 return Err(match value.as_str() {
                     Some("") => Fault::Empty,
-                    _ => Fault::Unlisted(listed(words)),
+                    _ => Fault::Unlisted(listed(words, schema.any_case)),
                 }
                 .into());
             }
@@ -281,16 +281,17 @@ fn same_word(one: &Value, other: &Value) -> bool {
     }
 }
 
-fn listed(words: &[Value]) -> String {
-    let words: Vec<_> = words
-        .iter()
-        .filter(|word| !word.is_null())
-        .map(|word| {
-            word.as_str()
-                .map_or_else(|| word.to_string(), ToOwned::to_owned)
-        })
-        .collect();
-    words.join(", ")
+/// The words of a list as text; in one case only where case makes no difference.
+fn listed(words: &[Value], any_case: bool) -> String {
+    let mut shown: Vec<String> = Vec::new();
+    for word in words.iter().filter(|word| !word.is_null()) {
+        let text = word.as_str().map_or_else(|| word.to_string(), Into::into);
+        let is_it = |other: &String| any_case && other.eq_ignore_ascii_case(&text);
+        if !shown.iter().any(is_it) {
+            shown.push(text);
+        }
+    }
+    shown.join(", ")
 }
 
 /// Compiles a schema; what it refers to is looked up when it is used.

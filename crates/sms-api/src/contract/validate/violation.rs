@@ -99,6 +99,9 @@ impl fmt::Display for Violation {
     }
 }
 
+/// How much of a name is shown, in characters.
+const MAX_NAME_LENGTH: usize = 64;
+
 /// A fault on the way out of the value in which it was found.
 pub(super) struct Found {
     /// From the inside to the outside.
@@ -122,7 +125,9 @@ impl From<Fault> for Found {
 
 impl Found {
     pub(super) fn in_member(mut self, name: &str) -> Self {
-        self.steps.push(Step::Member(name.to_owned()));
+        // Names of members without a schema of their own are the sender's, of any length.
+        let name = name.chars().take(MAX_NAME_LENGTH).collect();
+        self.steps.push(Step::Member(name));
         self
     }
 
