@@ -54,7 +54,6 @@ pub(crate) async fn register(
 
 /// All targets.
 pub(crate) async fn list(app: &App, caller: &Caller) -> Result<TargetList, ApiError> {
-    let now = now_ms();
     let targets = app
         .store
         .targets(&caller.domain_id)
@@ -62,7 +61,7 @@ pub(crate) async fn list(app: &App, caller: &Caller) -> Result<TargetList, ApiEr
         .into_iter()
         .map(|row| {
             Ok(TargetSummary {
-                connected: is_connected(&row, now),
+                connected: is_connected(&row),
                 last_visit_time: row.last_visit_time,
                 registration: registration(&row)?,
                 id: row.id,
@@ -103,6 +102,7 @@ pub(crate) fn registration(row: &TargetRow) -> Result<TargetRegistration, ApiErr
     from_json(&row.registration, "target registration")
 }
 
-fn is_connected(row: &TargetRow, now: i64) -> bool {
-    now.saturating_sub(row.last_visit_time) < CONNECTED_MS
+/// Whether its receiver was heard of lately.
+pub(crate) fn is_connected(row: &TargetRow) -> bool {
+    now_ms().saturating_sub(row.last_visit_time) < CONNECTED_MS
 }

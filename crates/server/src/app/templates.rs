@@ -151,7 +151,7 @@ async fn is_being_made(app: &App, caller: &Caller, template_id: &str) -> Result<
 }
 
 /// A template of the caller's domain; an agent sees those that its own task is made from.
-async fn load(app: &App, caller: &Caller, id: &str) -> Result<TemplateRow, ApiError> {
+pub(crate) async fn load(app: &App, caller: &Caller, id: &str) -> Result<TemplateRow, ApiError> {
     let row = app.store.template(id).await?;
     let row = row
         .filter(|row| caller.sees(&row.domain_id))

@@ -132,6 +132,7 @@ fn task_routes() -> Router<App> {
         )
         .route("/v3/tasks/{task_id}/action", post(tasks::action))
         .route("/v3/tasks/{task_id}/log", post(logs::collect))
+        .route("/v3/tasks/{task_id}/unlock", post(tasks::unlock))
         .route("/v3/tasks/{task_id}/progress", put(tasks::progress))
         .route("/v3/tasks/{task_id}/certkey", get(tasks::certificates))
         .route("/v3/tasks/{task_id}/passphrase", get(tasks::passphrase))

@@ -138,3 +138,17 @@ pub(super) async fn passphrase(
 ) -> Result<Json<ShowPassphraseResponse>, ApiError> {
     certificates::passphrase(&app, &caller, &id).await.map(Json)
 }
+
+/// `POST /v3/tasks/{task_id}/unlock`, today an action like any other.
+pub(super) async fn unlock(
+    State(app): State<App>,
+    caller: Caller,
+    PathId(id): PathId,
+) -> Result<Json<EmptyResult>, ApiError> {
+    let unlock = UpdateTaskStatusReq {
+        operation: Some("unlock".to_owned()),
+        ..UpdateTaskStatusReq::default()
+    };
+    tasks::act(&app, &caller, &id, &unlock).await?;
+    Ok(Json(EmptyResult {}))
+}

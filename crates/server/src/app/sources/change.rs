@@ -15,7 +15,7 @@ use super::register::{check_name, take_checks};
 use super::{load, set_words, words};
 use crate::app::stored::to_json;
 use crate::app::tasks::{self, Scene};
-use crate::app::{App, retry};
+use crate::app::{App, migprojects, retry};
 use crate::clock::now_ms;
 use crate::errors::{ApiError, refuse, refuse_text};
 use crate::identity::Caller;
@@ -64,7 +64,8 @@ pub(crate) async fn update(
         if let Some(name) = &body.name {
             source.name.clone_from(name);
         }
-        if let Some(project) = &body.migprojectid {
+        if let Some(project) = body.migprojectid.as_ref().filter(|id| !id.is_empty()) {
+            migprojects::load(app, caller, project).await?;
             source.migproject.clone_from(project);
         }
         // SMS: choices take effect only while the server waits for its target to be configured.

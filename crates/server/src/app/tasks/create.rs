@@ -12,6 +12,7 @@ use rehost_sms_api::bodies::{PostTask, TargetServerByTask, UpdateTaskSpeedReq};
 use rehost_sms_api::errors::ErrorCode;
 use rehost_store::{SourceRow, StoreError, TargetRow, TaskRow};
 
+use super::placement::place;
 use super::record::{Body, Task, Volume};
 use super::{Scene, of_source};
 use crate::app::{App, certificates, retry, sources, targets};
@@ -20,7 +21,7 @@ use crate::errors::{ApiError, refuse, refuse_text};
 use crate::identity::Caller;
 use crate::secret;
 
-/// The one method that agents here have.
+/// The one method that Rehost's own agent has.
 const METHOD: &str = "MIGRATE_BLOCK";
 /// Mbit/s (SMS, CreateTask).
 const MAX_SPEED: u32 = 1000;
@@ -36,8 +37,7 @@ pub(crate) async fn create(app: &App, caller: &Caller, body: PostTask) -> Result
         .filter(|id| !id.is_empty())
         .ok_or(ErrorCode::SourceId)?;
     let wanted = body.target_server.as_ref().ok_or(ErrorCode::TargetInfo)?;
-    let target_id = wanted.vm_id.as_deref().filter(|id| !id.is_empty());
-    let target_id = target_id.ok_or(ErrorCode::TargetId)?;
+    let target = place(app, caller, &body, wanted).await?;
 
     let id = secret::new_id();
     // Made once: certificates depend on the id alone.
@@ -46,10 +46,9 @@ pub(crate) async fn create(app: &App, caller: &Caller, body: PostTask) -> Result
         let source = sources::load(app, caller, source_id).await?;
         let now = now_ms();
         check_source(app, &source, now).await?;
-        let target = app.store.target(target_id).await?;
-        let target = target
-            .filter(|target| caller.sees(&target.domain_id))
-            .ok_or(ErrorCode::TargetMissing)?;
+        let target = app.store.target(&target.id).await?;
+        let target = target.ok_or(ErrorCode::TargetMissing)?;
+        check_method(&body, &source)?;
         let plan = plan(app, &source, &target, wanted).await?;
         let task = new_task(&id, &source, &target, &body, plan, now);
         let mut source = source;
@@ -62,28 +61,37 @@ pub(crate) async fn create(app: &App, caller: &Caller, body: PostTask) -> Result
             scene.happens(Event::Operator(Action::Start))?;
         }
         match scene
-            .commit_creation(app, &certificates, (target_id, target.generation))
+            .commit_creation(app, &certificates, (&target.id, target.generation))
             .await
         {
             Err(ApiError::Store(StoreError::Exists { .. })) => Err(ErrorCode::SourceHasTask.into()),
             done => done,
         }
     })?;
-    tracing::info!(id, source_id, target_id, "task created");
+    tracing::info!(id, source_id, target_id = target.id, "task created");
     Ok(id)
 }
 
 fn check(body: &PostTask) -> Result<(), ApiError> {
     check_name(body.name.as_deref())?;
-    if body.r#type.as_deref() != Some(METHOD) {
-        return Err(ErrorCode::TaskType.into());
-    }
     check_speed(body.speed_limit)?;
     check_address(body.migration_ip.as_deref())?;
     if body.priority.is_some_and(|priority| priority > 2) {
         return Err(refuse(ErrorCode::Parameters, "priority is 0, 1 or 2."));
     }
     Ok(())
+}
+
+/// Agents of others, which registered with account credentials, may have methods that Rehost's own,
+/// which joined, has not.
+fn check_method(body: &PostTask, source: &SourceRow) -> Result<(), ApiError> {
+    let method = body.r#type.as_deref().unwrap_or_default();
+    let known = source.owner.is_none() && ["MIGRATE_BLOCK", "MIGRATE_FILE"].contains(&method);
+    if method == METHOD || known {
+        Ok(())
+    } else {
+        Err(ErrorCode::TaskType.into())
+    }
 }
 
 /// Names of tasks: 1 to 64 letters (Chinese ones too), digits, underscores and hyphens.

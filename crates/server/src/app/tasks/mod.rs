@@ -3,6 +3,7 @@
 mod act;
 mod create;
 mod delete;
+mod placement;
 mod record;
 mod report;
 mod scene;
