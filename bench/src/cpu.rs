@@ -40,10 +40,25 @@ fn sum_of_fields(process: &str, fields: [usize; 2]) -> Result<f64> {
 /// # Errors
 /// If it does not run.
 pub(crate) fn peak_memory_bytes(pid: u32) -> Result<u64> {
+    memory_bytes(pid, "VmHWM:")
+}
+
+/// The memory that a running process has resident, in bytes.
+///
+/// # Errors
+/// If it does not run.
+pub(crate) fn resident_memory_bytes(pid: u32) -> Result<u64> {
+    memory_bytes(pid, "VmRSS:")
+}
+
+fn memory_bytes(pid: u32, name: &str) -> Result<u64> {
     let path = format!("/proc/{pid}/status");
     let text = std::fs::read_to_string(&path).with_context(|| format!("read {path}"))?;
-    let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let line = text.lines().find_map(|line| line.strip_prefix(name));
     let kib = line.and_then(|line| line.split_whitespace().next());
-    let kib: u64 = kib.context("find VmHWM")?.parse().context("read VmHWM")?;
+    let kib: u64 = kib
+        .with_context(|| format!("find {name}"))?
+        .parse()
+        .with_context(|| format!("read {name}"))?;
     Ok(kib * 1024)
 }

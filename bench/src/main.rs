@@ -4,6 +4,7 @@
 //! that took turns on the same disk within minutes. `cargo xtask bench` installs the peers and
 //! starts this program.
 
+mod api;
 mod copy;
 mod cpu;
 mod peers;
@@ -26,6 +27,14 @@ struct Arguments {
 enum Benchmark {
     /// Copy a disk over loopback.
     Copy(copy::Options),
+    /// Load the API of a control plane that has many source servers.
+    Api(api::Options),
+    /// Answer constant bodies; a part of `api`.
+    #[command(hide = true)]
+    Bare(api::BareOptions),
+    /// Hold long polls; a part of `api`.
+    #[command(hide = true)]
+    Hold,
 }
 
 #[expect(clippy::print_stderr, reason = "the program is used from a terminal")]
@@ -34,6 +43,9 @@ fn main() -> ExitCode {
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let result = match Arguments::parse().benchmark {
         Benchmark::Copy(options) => copy::run(&options),
+        Benchmark::Api(options) => api::run(&options),
+        Benchmark::Bare(options) => api::run_bare(&options),
+        Benchmark::Hold => api::hold(),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -21,6 +21,11 @@ enum Benchmark {
     /// Options are those of the program in bench/: --json FILE, --disk-mib MIB, --runs N,
     /// --scratch DIR.
     Copy(Passed),
+    /// Load the API of a control plane with 100,000 source servers, on SQLite and on PostgreSQL.
+    ///
+    /// Options are those of the program in bench/: --json FILE, --sources N, --databases LIST,
+    /// --connections N, --calm-connections N, --seconds S, --polls N, --scratch DIR.
+    Api(Passed),
 }
 
 #[derive(Debug, Args)]
@@ -40,16 +45,22 @@ const COPY_PEERS: &[Need] = &[
     ("zstd", "compresses for ssh"),
 ];
 
+/// What the API is measured on.
+const API_NEEDS: &[Need] = &[("postgresql", "one of the two databases")];
+
 /// Runs one benchmark.
 ///
 /// # Errors
 /// If something that is measured or compared with cannot be built, installed or run.
 pub(crate) fn run_benchmark(options: &Options) -> Result<()> {
-    let Benchmark::Copy(passed) = &options.benchmark;
-    debian::install(COPY_PEERS)?;
+    let (name, needs, passed) = match &options.benchmark {
+        Benchmark::Copy(passed) => ("copy", COPY_PEERS, passed),
+        Benchmark::Api(passed) => ("api", API_NEEDS, passed),
+    };
+    debian::install(needs)?;
     run(cargo().args(["build", "--locked", "--package", "rehost"]))?;
     run(cargo()
         .env("REHOST_BINARY", target_dir().join("debug/rehost"))
-        .args(["run", "--locked", "--package", "rehost-bench", "--", "copy"])
+        .args(["run", "--locked", "--package", "rehost-bench", "--", name])
         .args(&passed.options))
 }
