@@ -14,6 +14,7 @@ pub(crate) fn run() -> Result<()> {
     let documents = [
         ("openapi.json", contract::document_text().to_owned()),
         ("errors.md", errors::guide()),
+        ("authorisation.md", contract::access_guide()),
     ];
     for (name, text) in documents {
         let path = folder.join(name);

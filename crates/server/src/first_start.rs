@@ -20,7 +20,7 @@ use crate::secret;
 
 const USER_NAME: &str = "administrator";
 /// Name of the first domain.
-const DOMAIN_NAME: &str = "rehost";
+pub(crate) const DOMAIN_NAME: &str = "rehost";
 
 /// What `first-login.json` says: how to log in.
 #[derive(Clone, Serialize, Deserialize)]
@@ -43,6 +43,9 @@ struct FirstLogin {
 pub(crate) struct DataDirectory(PathBuf);
 
 impl DataDirectory {
+    /// Name of the database file, where there is one.
+    pub(crate) const DATABASE: &str = "rehost.db";
+
     /// Makes the directory (0700) unless it is there, and closes it to others.
     pub(crate) fn prepare(path: &Path) -> anyhow::Result<Self> {
         let act = || format!("make the data directory {}", path.display());
@@ -60,7 +63,7 @@ impl DataDirectory {
     }
 
     pub(crate) fn database(&self) -> PathBuf {
-        self.0.join("rehost.db")
+        self.0.join(Self::DATABASE)
     }
 
     pub(crate) fn ca_file(&self) -> PathBuf {

@@ -7,9 +7,12 @@
 //! - `identity`: who calls;
 //! - `rehost_migration`: which states follow, pure; `rehost_store`: rows.
 //!
+//! Beside them `admin` looks after the database of a control plane that may not be running.
+//!
 //! [`serve()`] runs a control plane; [`Server`] does the same in two steps, for callers that need to
 //! know the port before the first request.
 
+pub mod admin;
 mod app;
 mod audit;
 mod clock;
@@ -25,7 +28,7 @@ mod serve;
 mod tls;
 mod wakeups;
 
-pub use options::ServeOptions;
+pub use options::{KeystoneOptions, ServeOptions};
 pub use rehost_migration::changestate::Revision;
 pub use rehost_store::Database;
 pub use serve::{Server, serve};

@@ -29,8 +29,19 @@ pub struct ServeOptions {
     pub database: Option<Database>,
     /// How many days entries of the audit log are kept.
     pub audit_days: u32,
+    /// A Keystone whose tokens are good here, beside our own.
+    pub keystone: Option<KeystoneOptions>,
     /// How many connections are served at once; more have to wait.
     pub max_connections: usize,
+}
+
+/// Where Keystone is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeystoneOptions {
+    /// Its URL, such as `https://keystone.example:5000`, with or without `/v3` at the end.
+    pub url: String,
+    /// PEM file with the certificate authorities that may certify it; without, those of the machine.
+    pub ca_file: Option<PathBuf>,
 }
 
 impl ServeOptions {
@@ -46,6 +57,7 @@ impl ServeOptions {
             project: "rehost".to_owned(),
             database: None,
             audit_days: 365,
+            keystone: None,
             max_connections: 4096,
         }
     }

@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use crate::app::{App, Parts};
 use crate::audit::AuditLog;
 use crate::first_start::{self, DataDirectory, Names, Reached};
-use crate::identity::Known;
+use crate::identity::{Keystone, Known};
 use crate::options::ServeOptions;
 use crate::tls::TlsMode;
 use crate::wakeups::Wakeups;
@@ -41,6 +41,11 @@ impl Server {
             "without TLS only a loopback address can be listened on, and {} is none",
             options.listen
         );
+        let keystone = options
+            .keystone
+            .as_ref()
+            .map(Keystone::prepare)
+            .transpose()?;
         let data = DataDirectory::prepare(&options.data_dir)?;
         let own_file = || Database::Sqlite(data.database());
         let database = options.database.clone().unwrap_or_else(own_file);
@@ -77,6 +82,7 @@ impl Server {
             revision: options.revision,
             wakeups: Wakeups::default(),
             known: Known::default(),
+            keystone,
             audit: AuditLog::default(),
             audit_days: options.audit_days,
         }));

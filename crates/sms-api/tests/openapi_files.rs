@@ -10,6 +10,7 @@ fn the_checked_in_documents_are_those_of_the_contract() {
     let documents = [
         ("openapi.json", contract::document_text().to_owned()),
         ("errors.md", errors::guide()),
+        ("authorisation.md", contract::access_guide()),
     ];
     for (name, expected) in documents {
         let actual = std::fs::read_to_string(folder.join(name)).unwrap_or_default();

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use clap::{Args, ValueEnum};
-use rehost_server::{Database, Revision, ServeOptions, TlsMode};
+use rehost_server::{Database, KeystoneOptions, Revision, ServeOptions, TlsMode};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Options of `rehost serve`.
@@ -43,8 +43,21 @@ pub(crate) struct Options {
     /// SQLite file in the data directory. Everybody on the machine can read a command line, so a
     /// password belongs into the variable or into ~/.pgpass. Replicas share one PostgreSQL database
     /// and have a data directory each.
-    #[arg(long, value_name = "URL", env = "REHOST_DATABASE", hide_env_values = true)]
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "REHOST_DATABASE",
+        hide_env_values = true
+    )]
     database: Option<Database>,
+    /// A Keystone (OpenStack) whose tokens are good here, such as https://keystone.example:5000. A
+    /// project there is a tenant here; its roles admin, member and reader are administrator, operator
+    /// and read-only. Users and keys of Rehost's own go on to work.
+    #[arg(long, value_name = "URL")]
+    keystone_url: Option<String>,
+    /// Certificate authorities (PEM) that may certify Keystone. Default: those of this machine.
+    #[arg(long, value_name = "FILE", requires = "keystone_url")]
+    keystone_ca_file: Option<PathBuf>,
     /// How many days entries of the audit log are kept.
     #[arg(long, value_name = "DAYS", default_value_t = 365)]
     audit_days: u32,
@@ -97,6 +110,10 @@ pub(crate) fn run(options: Options) -> Result<ExitCode> {
         tls: options.tls,
         database: options.database,
         audit_days: options.audit_days,
+        keystone: options.keystone_url.map(|url| KeystoneOptions {
+            url,
+            ca_file: options.keystone_ca_file,
+        }),
         revision: match options.api_revision {
             ApiRevision::September2025 => Revision::Y2025_09,
             ApiRevision::January2026 => Revision::Y2026_01,

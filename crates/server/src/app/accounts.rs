@@ -15,7 +15,7 @@ use crate::identity::{Caller, hash_password};
 use crate::secret;
 
 /// Access keys of one user (IAM has two; programs that rotate theirs need a few more).
-const MAX_KEYS: usize = 10;
+pub(crate) const MAX_KEYS: usize = 10;
 
 /// Makes a user.
 pub(crate) async fn create(
@@ -53,7 +53,7 @@ pub(crate) async fn new_user(
 }
 
 /// Hashing takes a tenth of a second on purpose, so it must not hold up other requests.
-async fn hashed(password: &str) -> Result<String, ApiError> {
+pub(crate) async fn hashed(password: &str) -> Result<String, ApiError> {
     let failed = |source: Box<dyn std::error::Error + Send + Sync>| ApiError::Internal {
         act: "hash a password",
         source,
@@ -173,7 +173,11 @@ pub(crate) async fn keys(
     user_id: &str,
 ) -> Result<AccessKeyList, ApiError> {
     load(app, caller, user_id).await?;
-    let rows = app.store.access_keys(user_id).await?;
+    Ok(listed(app.store.access_keys(user_id).await?))
+}
+
+/// Access keys as they are shown.
+pub(crate) fn listed(rows: Vec<AccessKeyRow>) -> AccessKeyList {
     let access_keys: Vec<_> = rows
         .into_iter()
         .map(|row| AccessKey {
@@ -182,10 +186,10 @@ pub(crate) async fn keys(
             created_at: row.create_date,
         })
         .collect();
-    Ok(AccessKeyList {
+    AccessKeyList {
         count: access_keys.len() as u64,
         access_keys,
-    })
+    }
 }
 
 /// Removes an access key of a user; from then on its signatures are worth nothing.
@@ -202,7 +206,8 @@ pub(crate) async fn delete_key(
     app.known.changed(&app.store).await
 }
 
-fn shown(row: UserRow) -> Result<User, ApiError> {
+/// A user as it is shown.
+pub(crate) fn shown(row: UserRow) -> Result<User, ApiError> {
     let role = AccountRole::from_name(&row.role).ok_or_else(|| ApiError::Stored {
         what: "role",
         source: row.role.clone().into(),
@@ -269,7 +274,11 @@ pub(crate) fn new_domain(
 /// All domains of the control plane.
 pub(crate) async fn domains(app: &App, caller: &Caller) -> Result<TenantDomainList, ApiError> {
     check_first_domain(app, caller)?;
-    let rows = app.store.domains().await?;
+    Ok(listed_domains(app.store.domains().await?))
+}
+
+/// Domains as they are shown.
+pub(crate) fn listed_domains(rows: Vec<DomainRow>) -> TenantDomainList {
     let domains: Vec<_> = rows
         .into_iter()
         .map(|row| TenantDomain {
@@ -278,10 +287,10 @@ pub(crate) async fn domains(app: &App, caller: &Caller) -> Result<TenantDomainLi
             created_at: row.create_date,
         })
         .collect();
-    Ok(TenantDomainList {
+    TenantDomainList {
         count: domains.len() as u64,
         domains,
-    })
+    }
 }
 
 /// Domains are made by administrators of the first one, who also run the control plane.

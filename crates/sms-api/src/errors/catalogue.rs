@@ -218,6 +218,7 @@ catalogue! {
     TooManyKeys "REHOST.5005" 409 "The user has as many access keys as there can be." "Delete one that is not used any more.";
     DomainNameTaken "REHOST.5006" 409 "There is a domain of this name already." "Choose another name.";
     ProjectIdUnknown "REHOST.5007" 404 "There is no project of this id." "List the projects with GET /v3/projects.";
+    IdentityServiceDown "REHOST.5008" 503 "The identity service (Keystone) that tokens are checked with gives no usable answer." "Try again; if it lasts, tell who runs the control plane: its log says what is wrong.";
     RouteUnknown "REHOST.4001" 404 "There is no such route." "Compare method and path with the documentation.";
 }
 
