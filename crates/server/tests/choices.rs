@@ -1,5 +1,7 @@
 //! Checks, choices of disks, and limits of speed, as operators and agents meet them.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail the test")]
+
 mod support;
 
 use rehost_sms_api::bodies::{
