@@ -57,7 +57,7 @@ pub(crate) fn measured(
     judged(&figures, meter.end(), reaches_control_plane, limit)
 }
 
-/// The figures in the words of the contract, with a verdict: it must be possible to reach both, with
+/// The figures in the words of the contract (a verdict has 5 letters at least), with a verdict: it must be possible to reach both, with
 /// nothing lost, and fast enough; a speed limit that forbids that is not the network's fault.
 fn judged(
     figures: &LinkFigures,
@@ -93,7 +93,7 @@ fn judged(
         loss_percentage: Some(rounded(loss_percent, 100.0)),
         cpu_usage: Some(load.cpu_percent.unwrap_or(0.0)),
         mem_usage: Some(load.memory_percent.unwrap_or(0.0)),
-        evaluation_result: Some(if good { "SUCCESS" } else { "FAIL" }.into()),
+        evaluation_result: Some(if good { "SUCCESS" } else { "FAILED" }.into()),
     }
 }
 
@@ -149,7 +149,7 @@ mod tests {
         };
         let good = figures(&[1; 10], 10, Some(80.0));
         assert_eq!(verdict(&good, true, None).as_deref(), Some("SUCCESS"));
-        assert_eq!(verdict(&good, false, None).as_deref(), Some("FAIL"));
+        assert_eq!(verdict(&good, false, None).as_deref(), Some("FAILED"));
         for bad in [
             figures(&[1; 9], 10, Some(80.0)),
             figures(&[1; 10], 10, Some(9.0)),
@@ -159,7 +159,7 @@ mod tests {
         ] {
             assert_eq!(
                 verdict(&bad, true, None).as_deref(),
-                Some("FAIL"),
+                Some("FAILED"),
                 "{bad:?}"
             );
         }

@@ -137,7 +137,7 @@ mod tests {
             domain_connectivity: Some(true),
             destination_connectivity: Some(false),
             loss_percentage: Some(100.0),
-            evaluation_result: Some("FAIL".into()),
+            evaluation_result: Some("FAILED".into()),
             ..NetworkCheckInfoRequestBody::default()
         };
         assert!(!is_good(&found));
@@ -146,6 +146,6 @@ mod tests {
         assert_eq!(rows[2], ["target", "NOT REACHED"]);
         assert_eq!(rows[3], ["delay", ""]);
         assert_eq!(rows[5], ["loss", "100.00 %"]);
-        assert_eq!(in_words(&found), "FAIL, , delay , loss 100.00 %");
+        assert_eq!(in_words(&found), "FAILED, , delay , loss 100.00 %");
     }
 }
