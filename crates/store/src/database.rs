@@ -220,7 +220,7 @@ async fn execute(
 /// With PostgreSQL under a lock of the database, so that of several replicas one does it.
 async fn migrate(connection: &mut AnyConnection) -> Result<(), StoreError> {
     sqlx::migrate!("./migrations")
-        .run(connection)
+        .run_direct(None, connection, false)
         .await
         .map_err(StoreError::Migrate)
 }

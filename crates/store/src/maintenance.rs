@@ -128,14 +128,14 @@ impl Store {
 macro_rules! compare_counters {
     ($table:literal, $kind:literal) => {
         concat!(
-            "SELECT both.domain_id, both.state, CAST(SUM(both.counted) AS BIGINT), \
-             CAST(SUM(both.number) AS BIGINT) FROM (SELECT domain_id, state, number AS counted, \
+            "SELECT compared.domain_id, compared.state, CAST(SUM(compared.counted) AS BIGINT), \
+             CAST(SUM(compared.number) AS BIGINT) FROM (SELECT domain_id, state, number AS counted, \
              0 AS number FROM counters WHERE kind = '",
             $kind,
             "' UNION ALL SELECT domain_id, state, 0 AS counted, COUNT(*) AS number FROM ",
             $table,
-            " GROUP BY domain_id, state) AS both GROUP BY both.domain_id, both.state \
-             HAVING SUM(both.counted) <> SUM(both.number) LIMIT 1"
+            " GROUP BY domain_id, state) AS compared GROUP BY compared.domain_id, compared.state \
+             HAVING SUM(compared.counted) <> SUM(compared.number) LIMIT 1"
         )
     };
 }

@@ -288,3 +288,52 @@ fn answer(jobs: impl IntoIterator<Item = Box<dyn Job>>, error: &StoreError) {
         ));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::{Database, Store, StoreError};
+
+    /// Bytes that fill the database of the test.
+    const BIG: i64 = 400_000;
+
+    async fn put(store: &Store, name: &'static str, size_bytes: i64) -> Result<u64, StoreError> {
+        let query =
+            sqlx::query("INSERT INTO settings (name, value) VALUES ($1, hex(zeroblob($2)))")
+                .bind(name)
+                .bind(size_bytes);
+        store.run("keep a setting", query).await
+    }
+
+    async fn limit_pages(store: &Store, pages: &'static str) -> Result<(), StoreError> {
+        store.run("limit the database", sqlx::query(pages)).await?;
+        Ok(())
+    }
+
+    #[tokio::test]
+    async fn a_full_disk_fails_those_it_hits_and_the_writer_goes_on()
+    -> Result<(), Box<dyn std::error::Error>> {
+        let directory = tempfile::tempdir()?;
+        let database = Database::Sqlite(directory.path().join("rehost.db"));
+        let store = Store::open(&database).await?;
+        limit_pages(&store, "PRAGMA max_page_count = 120").await?;
+        let (small, big, later) = tokio::join!(
+            put(&store, "small", 1),
+            put(&store, "big", BIG),
+            put(&store, "later", 1)
+        );
+        assert!(matches!(big, Err(StoreError::Full { .. })), "{big:?}");
+        // Whether SQLite took the whole transaction back or one statement: what was answered is true.
+        for (name, done) in [("small", small), ("later", later)] {
+            let kept: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM settings WHERE name = $1")
+                .bind(name)
+                .fetch_one(store.pool())
+                .await?;
+            assert_eq!(u64::from(done.is_ok()), u64::try_from(kept)?);
+        }
+        limit_pages(&store, "PRAGMA max_page_count = 100000").await?;
+        put(&store, "big", BIG).await?;
+        store.check().await?;
+        store.close().await;
+        Ok(())
+    }
+}
