@@ -205,7 +205,7 @@ fn an_agent_touches_its_own_source_and_nothing_else() {
         ErrorCode::NoPermission,
     );
     assert_refused(agent.list_targets(), ErrorCode::NoPermission);
-    assert_refused(agent.register_target(&target("x")), ErrorCode::NotATarget);
+    assert_refused(agent.register_target(&target("x")), ErrorCode::NoPermission);
 }
 
 #[test]

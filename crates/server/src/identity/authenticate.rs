@@ -5,6 +5,7 @@
 //! says in the request is meant more than what its connection happens to carry.
 
 use axum::body::{Body, Bytes};
+use axum::extract::rejection::RawPathParamsRejection;
 use axum::extract::{MatchedPath, RawPathParams, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
@@ -37,14 +38,19 @@ pub(crate) enum BodyUse {
 pub(crate) async fn gate(
     State((app, body_use)): State<(App, BodyUse)>,
     path: MatchedPath,
-    params: RawPathParams,
+    params: Result<RawPathParams, RawPathParamsRejection>,
     mut request: Request,
     next: Next,
 ) -> Response {
     let Some(operation) = Operation::of_route(request.method().as_str(), path.as_str()) else {
         return ApiError::from(GatewayReason::NoSuchApi).into_response();
     };
-    let mut call = Call::new(operation, &request, params.iter().next().map(|(_, id)| id));
+    // A path that is no text is refused by its route, in the service's words.
+    let first = params.ok().and_then(|params| {
+        let mut params = params.iter();
+        params.next().map(|(_, id)| id.to_owned())
+    });
+    let mut call = Call::new(operation, &request, first.as_deref());
     request.extensions_mut().insert(operation);
     if operation.access == Access::Everyone {
         let response = next.run(request).await;
