@@ -5,6 +5,7 @@
 //! counts as absent where a member need not be there, and members that are not known are ignored.
 
 mod codes;
+mod compile;
 mod schema;
 mod violation;
 
@@ -14,7 +15,8 @@ use std::sync::LazyLock;
 use serde_json::Value;
 
 use super::{Operation, document};
-use schema::{Library, Schema, compile};
+use compile::compile;
+use schema::{Library, Schema};
 pub use violation::{Fault, Place, Violation};
 
 /// Checks the body of a request. An operation without a JSON body takes everything.

@@ -1,66 +1,67 @@
-//! Schemas of the document, compiled once, and the check of a value against one.
+//! Compiled schemas, and the check of a value against one.
 
 use std::collections::HashMap;
 
 use regex_lite::Regex;
 use serde_json::{Number, Value};
 
+use super::compile::compile;
 use super::violation::{Fault, Found};
 
-const NULL: u8 = 1;
-const BOOLEAN: u8 = 1 << 1;
-const INTEGER: u8 = 1 << 2;
-const NUMBER: u8 = 1 << 3;
-const TEXT: u8 = 1 << 4;
-const LIST: u8 = 1 << 5;
-const OBJECT: u8 = 1 << 6;
+pub(super) const NULL: u8 = 1;
+pub(super) const BOOLEAN: u8 = 1 << 1;
+pub(super) const INTEGER: u8 = 1 << 2;
+pub(super) const NUMBER: u8 = 1 << 3;
+pub(super) const TEXT: u8 = 1 << 4;
+pub(super) const LIST: u8 = 1 << 5;
+pub(super) const OBJECT: u8 = 1 << 6;
 
 /// A compiled schema.
 #[derive(Default)]
 pub(super) struct Schema {
     /// Types that a value may have, as bits; 0 stands for every type.
-    types: u8,
+    pub(super) types: u8,
     /// Name of another schema that holds as well.
-    reference: Option<String>,
+    pub(super) reference: Option<String>,
     /// One of these holds as well, if there are any.
-    alternatives: Vec<Self>,
+    pub(super) alternatives: Vec<Self>,
     /// All of these hold as well.
-    all: Vec<Self>,
-    words: Option<Vec<Value>>,
+    pub(super) all: Vec<Self>,
+    pub(super) words: Option<Vec<Value>>,
     /// Whether upper and lower case make no difference between words.
-    any_case: bool,
-    text: TextLimits,
-    number: NumberLimits,
-    list: ListLimits,
-    members: Vec<Member>,
+    pub(super) any_case: bool,
+    pub(super) text: TextLimits,
+    pub(super) number: NumberLimits,
+    pub(super) list: ListLimits,
+    pub(super) members: Vec<Member>,
     /// Members without a name of their own.
-    values: Option<Box<Self>>,
+    pub(super) values: Option<Box<Self>>,
 }
 
 #[derive(Default)]
-struct TextLimits {
-    min_length: usize,
-    max_length: Option<usize>,
-    pattern: Option<Regex>,
+pub(super) struct TextLimits {
+    pub(super) min_length: usize,
+    pub(super) max_length: Option<usize>,
+    pub(super) pattern: Option<Regex>,
 }
 
 #[derive(Default)]
-struct NumberLimits {
-    min: Option<Number>,
-    max: Option<Number>,
+pub(super) struct NumberLimits {
+    pub(super) min: Option<Number>,
+    pub(super) max: Option<Number>,
 }
 
 #[derive(Default)]
-struct ListLimits {
-    items: Option<Box<Schema>>,
-    min_items: usize,
-    max_items: Option<usize>,
+pub(super) struct ListLimits {
+    pub(super) items: Option<Box<Schema>>,
+    pub(super) min_items: usize,
+    pub(super) max_items: Option<usize>,
 }
 
-struct Member {
-    name: String,
-    required: bool,
-    schema: Schema,
+pub(super) struct Member {
+    pub(super) name: String,
+    pub(super) required: bool,
+    pub(super) schema: Schema,
 }
 
 /// All schemas that have a name.
@@ -255,7 +256,7 @@ impl NumberLimits {
 }
 
 /// Whether one number is less than another: exactly for integers, which a float would round.
-fn is_less(left: &Number, right: &Number) -> bool {
+pub(super) fn is_less(left: &Number, right: &Number) -> bool {
     match (left.as_i128(), right.as_i128()) {
         (Some(left), Some(right)) => left < right,
         _ => left.as_f64() < right.as_f64(),
@@ -292,104 +293,6 @@ fn listed(words: &[Value], any_case: bool) -> String {
         }
     }
     shown.join(", ")
-}
-
-/// Compiles a schema; what it refers to is looked up when it is used.
-pub(super) fn compile(schema: &Value) -> Schema {
-    let size = |word: &str| {
-        schema[word]
-            .as_u64()
-            .and_then(|it| usize::try_from(it).ok())
-    };
-    let several = |word: &str| {
-        let schemas = schema[word].as_array().into_iter().flatten();
-        schemas.map(compile).collect::<Vec<_>>()
-    };
-    let mut alternatives = several("oneOf");
-    alternatives.extend(several("anyOf"));
-    Schema {
-        types: types_of(&schema["type"]),
-        reference: schema["$ref"]
-            .as_str()
-            .and_then(|it| it.rsplit('/').next())
-            .map(ToOwned::to_owned),
-        alternatives,
-        all: several("allOf"),
-        words: schema["enum"].as_array().cloned(),
-        any_case: schema["x-case-insensitive"] == true,
-        text: TextLimits {
-            min_length: size("minLength").unwrap_or(0),
-            max_length: size("maxLength"),
-            // A test sees to it that every pattern of the document can be read.
-            pattern: schema["pattern"]
-                .as_str()
-                .and_then(|it| Regex::new(it).ok()),
-        },
-        number: number_limits(schema),
-        list: ListLimits {
-            items: schema
-                .get("items")
-                .filter(|it| it.is_object())
-                .map(|it| Box::new(compile(it))),
-            min_items: size("minItems").unwrap_or(0),
-            max_items: size("maxItems"),
-        },
-        members: members_of(schema),
-        values: schema
-            .get("additionalProperties")
-            .filter(|it| it.is_object())
-            .map(|it| Box::new(compile(it))),
-    }
-}
-
-fn types_of(types: &Value) -> u8 {
-    let bit = |name: &Value| match name.as_str() {
-        Some("null") => NULL,
-        Some("boolean") => BOOLEAN,
-        Some("integer") => INTEGER,
-        Some("number") => INTEGER | NUMBER,
-        Some("string") => TEXT,
-        Some("array") => LIST,
-        Some("object") => OBJECT,
-        _ => 0,
-    };
-    match types {
-        Value::Array(names) => names.iter().map(bit).fold(0, |all, one| all | one),
-        name => bit(name),
-    }
-}
-
-/// Limits of a number; the format of an integer is one, too.
-fn number_limits(schema: &Value) -> NumberLimits {
-    let of_format = match schema["format"].as_str() {
-        Some("int32") => Some((Number::from(i32::MIN), Number::from(i32::MAX))),
-        Some("int64") => Some((Number::from(i64::MIN), Number::from(i64::MAX))),
-        _ => None,
-    };
-    let mut limits = NumberLimits {
-        min: schema["minimum"].as_number().cloned(),
-        max: schema["maximum"].as_number().cloned(),
-    };
-    if let Some((min, max)) = of_format {
-        limits.min = limits.min.filter(|it| is_less(&min, it)).or(Some(min));
-        limits.max = limits.max.filter(|it| is_less(it, &max)).or(Some(max));
-    }
-    limits
-}
-
-fn members_of(schema: &Value) -> Vec<Member> {
-    let required = |name: &str| {
-        let names = schema["required"].as_array();
-        names.is_some_and(|names| names.iter().any(|it| it == name))
-    };
-    let members = schema["properties"].as_object().into_iter().flatten();
-    members
-        .map(|(name, schema)| Member {
-            name: name.clone(),
-            required: required(name),
-            schema: compile(schema),
-        })
-        .collect()
 }
 
 #[cfg(test)]
