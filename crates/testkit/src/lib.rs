@@ -7,6 +7,7 @@
 mod disks;
 mod executable;
 mod postgres;
+mod replicas;
 mod role;
 mod site;
 mod wait;
@@ -14,6 +15,7 @@ mod wait;
 pub use disks::{LoopDevice, Mount, needs_root, overwrite, patterned_image, run_tool};
 pub use executable::rehost;
 pub use postgres::PostgresCluster;
+pub use replicas::Replicas;
 pub use role::{Role, free_port};
 pub use site::{Agent, Database, Site};
 pub use wait::{LONG, SHORT, until};
