@@ -2,6 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
+use crate::admin;
 use crate::commands::{
     agent, freeze_guard, join_token, receive, serve, sources, targets, tasks, verify,
 };
@@ -73,6 +74,8 @@ pub(crate) enum Command {
     /// Create, steer and watch migration tasks.
     #[command(subcommand, visible_alias = "task")]
     Tasks(tasks::Command),
+    /// Look after a control plane by its database: users, keys, domains, backup, check.
+    Admin(admin::Options),
     /// Compare two disks, or check disks against a proof.
     Verify(verify::Options),
     /// Migrate two disks on this machine, end to end, and prove that they are equal.

@@ -4,6 +4,7 @@
 //! an exit code: 0 for success, 1 for failure (a migration that failed and disks that are not equal
 //! are failures), 2 for a command line that makes no sense and for disks that cannot be compared.
 
+mod admin;
 mod cli;
 mod commands;
 mod demo;

@@ -43,7 +43,7 @@ fn help_teaches_by_examples() -> Result<()> {
         !help.contains("freeze-guard"),
         "what people do not start is not shown"
     );
-    for command in ["serve", "join-token", "agent", "receive", "demo"] {
+    for command in ["serve", "join-token", "agent", "receive", "admin", "demo"] {
         let help = rehost(&[command, "--help"])?;
         assert_eq!(help.status.code(), Some(0));
         let is_explained = said(&help).contains("Example") || said(&help).contains("What it does");

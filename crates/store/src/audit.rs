@@ -54,6 +54,8 @@ pub struct AuditFilter {
     pub to: Option<i64>,
     /// Exact user id.
     pub user: Option<String>,
+    /// Exact name of a user; no index knows it, so ask for the id first.
+    pub user_name: Option<String>,
     /// Exact operation.
     pub trace: Option<String>,
     /// Exact object.
@@ -75,6 +77,7 @@ impl AuditFilter {
             .bind(&self.domain_id);
         sql.and("a.object_id = ", self.object_id.as_ref());
         sql.and("a.user_id = ", self.user.as_ref());
+        sql.and("a.user_name = ", self.user_name.as_ref());
         sql.and("a.trace = ", self.trace.as_ref());
         sql.and("a.time >= ", self.from);
         sql.and("a.time < ", self.to);

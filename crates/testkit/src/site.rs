@@ -151,6 +151,12 @@ impl Site {
         self.directory().join("control-plane")
     }
 
+    /// URL of the control plane's database, unless that is a file in its data directory.
+    #[must_use]
+    pub fn database_url(&self) -> Option<&str> {
+        self.database_url.as_deref()
+    }
+
     /// The directory of the site.
     #[must_use]
     pub fn directory(&self) -> &Path {

@@ -17,6 +17,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use rehost_log_files::LogSink;
 
+use crate::admin;
 use crate::cli::Command;
 use crate::demo;
 
@@ -33,6 +34,7 @@ pub(crate) fn run(command: Command, logs: LogSink) -> Result<ExitCode> {
         Command::Sources(command) => sources::run(&command),
         Command::Targets(command) => targets::run(&command),
         Command::Tasks(command) => tasks::run(&command),
+        Command::Admin(options) => admin::run(options),
         Command::Verify(options) => verify::run(&options),
         Command::Demo(options) => demo::run(&options),
         Command::FreezeGuard(options) => freeze_guard::run(&options),

@@ -106,7 +106,8 @@ pub(crate) async fn update(
     if let Some(password) = &body.password {
         user.password_hash = hashed(password).await?;
         user.password_changed_at = now_ms();
-        (user.failures, user.locked_until) = (0, 0);
+        // Whoever was locked out by guesses at the old one can try the new one at once.
+        app.store.count_user_failures(id, (0, 0)).await?;
     }
     if let Some(role) = body.role {
         role.as_str().clone_into(&mut user.role);

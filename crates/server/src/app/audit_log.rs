@@ -38,15 +38,21 @@ pub(crate) async fn list(
     let page = page_up_to(query.limit, query.offset, (200, 1000), 1_000_000_000)?;
     // What waits for its batch belongs to what can be read.
     app.audit.flush(&app.store).await?;
-    let filter = AuditFilter {
+    let mut filter = AuditFilter {
         domain_id: caller.domain_id.clone(),
         from: query.from,
         to: query.to,
         user: given(query.user),
+        user_name: None,
         trace: given(query.action),
         object_id: given(query.object),
     };
-    let (rows, total) = app.store.audit(&filter, page).await?;
+    let (mut rows, mut total) = app.store.audit(&filter, page).await?;
+    // Nobody has that id: it is a name. Users that are gone had theirs, too.
+    if total == 0 && filter.user.is_some() {
+        filter.user_name = filter.user.take();
+        (rows, total) = app.store.audit(&filter, page).await?;
+    }
     Ok(AuditRecordList {
         count: u64::try_from(total).unwrap_or_default(),
         records: rows.into_iter().map(shown).collect(),

@@ -40,12 +40,16 @@ pub(super) async fn issue_token(
     body: Result<JsonBody<AuthTokensRequest>, ApiError>,
 ) -> Result<Response, ApiError> {
     let JsonBody(body) = body.map_err(ApiError::in_iam_form)?;
-    let issued = identity::issue_token(&app, body, query.with_catalog())
-        .await
-        .map_err(ApiError::in_iam_form)?;
-    let mut response = with_subject(StatusCode::CREATED, &issued.text, issued.body);
+    let mut whom = None;
+    let issued = identity::issue_token(&app, body, query.with_catalog(), &mut whom).await;
+    let mut response = match issued {
+        Ok(issued) => with_subject(StatusCode::CREATED, &issued.text, issued.body),
+        Err(error) => error.in_iam_form().into_response(),
+    };
     // For the audit log, which else knows nobody on a route for everybody.
-    response.extensions_mut().insert(issued.caller);
+    if let Some(caller) = whom {
+        response.extensions_mut().insert::<Caller>(caller);
+    }
     Ok(response)
 }
 

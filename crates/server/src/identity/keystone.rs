@@ -382,6 +382,7 @@ async fn ensure_domain(app: &App, tenant: &Thing, is_project: bool) -> Result<()
         let mut new = accounts::new_domain(id.clone(), name, &app.project.name, None, None)?;
         if is_project {
             new.project.id = id;
+            new.project.name = plain(&tenant.name);
         }
         match app.store.insert_domain(&new).await {
             Ok(()) => {

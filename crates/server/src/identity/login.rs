@@ -26,24 +26,25 @@ struct StoredScope {
     project_id: Option<String>,
 }
 
-/// A new token: its text, what is said of it, and who may use it.
+/// A new token: its text, and what is said of it.
 #[derive(Debug)]
 pub(crate) struct Issued {
     pub(crate) text: String,
     pub(crate) body: TokenResponse,
-    pub(crate) caller: Caller,
 }
 
-/// Checks who asks and issues a token.
+/// Checks who asks and issues a token. `whom` becomes the user on whose behalf somebody asks, also if
+/// that is refused; not so while the user is locked, or strangers could fill the audit log.
 pub(crate) async fn issue_token(
     app: &App,
     request: AuthTokensRequest,
     with_catalog: bool,
+    whom: &mut Option<Caller>,
 ) -> Result<Issued, ApiError> {
     let identity = request.auth.identity;
     let (user, method, expires_at) = match (&identity.password, &identity.token) {
         (Some(password), _) => {
-            let user = check_password(app, &password.user).await?;
+            let user = check_password(app, &password.user, whom).await?;
             (user, "password", now_ms().saturating_add(tokens::LIFE_MS))
         }
         (None, Some(token)) => {
@@ -51,6 +52,7 @@ pub(crate) async fn issue_token(
                 .await
                 .map_err(|_| unauthorized("The token is not valid; log in with the password."))?;
             // An exchanged token lives no longer than the one it was got for.
+            *whom = Some(account(&valid.user)?);
             (valid.user, "token", valid.row.expires_at)
         }
         (None, None) => {
@@ -77,8 +79,7 @@ pub(crate) async fn issue_token(
     };
     app.store.insert_token(&row).await?;
     let body = describe(app, &row, &scope, &user, with_catalog).await?;
-    let caller = account(&user)?;
-    Ok(Issued { text, body, caller })
+    Ok(Issued { text, body })
 }
 
 /// What a valid token says, as `GET /v3/auth/tokens` shows it.
@@ -96,7 +97,11 @@ pub(crate) async fn show_token(
     describe(app, row, &scope, &token.user, with_catalog).await
 }
 
-async fn check_password(app: &App, claim: &PasswordUser) -> Result<UserRow, ApiError> {
+async fn check_password(
+    app: &App,
+    claim: &PasswordUser,
+    whom: &mut Option<Caller>,
+) -> Result<UserRow, ApiError> {
     const WRONG: &str = "The account, the user name or the password is wrong.";
     let password = claim
         .password
@@ -122,6 +127,7 @@ async fn check_password(app: &App, claim: &PasswordUser) -> Result<UserRow, ApiE
     {
         return Err(unauthorized("Too many failures; wait for five minutes."));
     }
+    *whom = user.as_ref().map(account).transpose()?;
     // A user who is not there costs as much time as a wrong password.
     let hash = user.as_ref().map(|user| user.password_hash.clone());
     let right = verify_password(password, hash).await?;

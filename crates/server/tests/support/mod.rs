@@ -11,6 +11,7 @@
     reason = "every test program uses its part of this"
 )]
 
+pub mod scripted_keystone;
 pub mod stage;
 pub mod tenants;
 pub mod wire;
@@ -21,7 +22,7 @@ use std::path::Path;
 use std::thread::JoinHandle;
 
 use rehost_certificates::make_key_and_request;
-use rehost_server::{Revision, ServeOptions, Server, TlsMode};
+use rehost_server::{KeystoneOptions, Revision, ServeOptions, Server, TlsMode};
 use rehost_sms_api::bodies::{
     NetWork, PostSourceServerBody, PostTask, ServerDisk, SourceServerByTask, TargetServerByTask,
 };
@@ -40,6 +41,7 @@ pub struct ControlPlane {
     pub address: SocketAddr,
     pub login: Value,
     tls: TlsMode,
+    keystone: Option<KeystoneOptions>,
     running: Option<(oneshot::Sender<()>, JoinHandle<()>)>,
 }
 
@@ -53,13 +55,23 @@ impl ControlPlane {
         Self::start_with(TlsMode::Off, revision)
     }
 
+    /// With a Keystone whose tokens are good as well.
+    pub fn start_beside(keystone: KeystoneOptions) -> Self {
+        Self::start_as(TlsMode::SelfSigned, Revision::default(), Some(keystone))
+    }
+
     fn start_with(tls: TlsMode, revision: Revision) -> Self {
+        Self::start_as(tls, revision, None)
+    }
+
+    fn start_as(tls: TlsMode, revision: Revision, keystone: Option<KeystoneOptions>) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let mut plane = Self {
             directory,
             address: ([127, 0, 0, 1], 0).into(),
             login: Value::Null,
             tls,
+            keystone,
             running: None,
         };
         plane.run(revision);
@@ -70,6 +82,7 @@ impl ControlPlane {
         let mut options = ServeOptions::new(self.data(), ([127, 0, 0, 1], 0).into());
         options.tls = self.tls.clone();
         options.revision = revision;
+        options.keystone = self.keystone.clone();
         let (stop, stopped) = oneshot::channel();
         let (started, start) = std::sync::mpsc::channel();
         let thread = std::thread::spawn(move || {
