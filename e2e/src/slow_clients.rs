@@ -1,7 +1,7 @@
 //! Clients that connect and then take their time: they say nothing, stop within the TLS handshake,
 //! or send the head of a request byte by byte. Whoever is thrown out comes again.
 
-use std::io::Write as _;
+use std::io::{ErrorKind, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -13,7 +13,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, anyhow};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustls::pki_types::ServerName;
-use rustls::{ClientConfig, ClientConnection, StreamOwned};
+use rustls::{ClientConfig, ClientConnection};
 
 use crate::without_certificate;
 
@@ -21,8 +21,8 @@ use crate::without_certificate;
 const THREADS: usize = 8;
 /// Time between two bytes of a client.
 const PACE: Duration = Duration::from_secs(1);
-/// A server that is not reached or does not answer TLS by then is tried again.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// On loopback one is let in at once, or has to come again.
+const PATIENCE: Duration = Duration::from_millis(200);
 /// Files that the test needs beside its connections.
 const OTHER_FILES: u64 = 200;
 /// What begins a ClientHello; most of it is never sent.
@@ -34,7 +34,7 @@ const REQUEST: &[u8] = b"GET /v3/sources HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Slow: 
 /// Clients that are at it until this is dropped.
 #[derive(Debug)]
 pub struct SlowClients {
-    connected: Arc<AtomicUsize>,
+    arrived: Arc<AtomicUsize>,
     stops: Vec<Sender<()>>,
     threads: Vec<JoinHandle<()>>,
 }
@@ -48,30 +48,30 @@ impl SlowClients {
         allow_files(count as u64 + OTHER_FILES)?;
         let config = Arc::new(without_certificate(ca_file)?);
         let address = SocketAddr::from(([127, 0, 0, 1], port));
-        let connected = Arc::new(AtomicUsize::new(0));
+        let arrived = Arc::new(AtomicUsize::new(0));
         let mut clients = Self {
-            connected: Arc::clone(&connected),
+            arrived: Arc::clone(&arrived),
             stops: Vec::new(),
             threads: Vec::new(),
         };
         let numbers = Arc::new(Mutex::new(0..count));
         for _ in 0..THREADS {
             let (stop, stopped) = channel();
-            let (config, connected) = (Arc::clone(&config), Arc::clone(&connected));
+            let (config, arrived) = (Arc::clone(&config), Arc::clone(&arrived));
             let numbers = Arc::clone(&numbers);
             clients.stops.push(stop);
             clients.threads.push(std::thread::spawn(move || {
                 let next = || numbers.lock().ok()?.next();
-                run(address, &config, &connected, &stopped, next);
+                run(address, &config, &arrived, &stopped, next);
             }));
         }
         Ok(clients)
     }
 
-    /// How many are connected now, as far as they know.
+    /// How many have been let in at least once.
     #[must_use]
-    pub fn connected(&self) -> usize {
-        self.connected.load(Ordering::Relaxed)
+    pub fn arrived(&self) -> usize {
+        self.arrived.load(Ordering::Relaxed)
     }
 }
 
@@ -103,7 +103,7 @@ fn allow_files(wanted: u64) -> Result<()> {
 fn run(
     address: SocketAddr,
     config: &Arc<ClientConfig>,
-    connected: &AtomicUsize,
+    arrived: &AtomicUsize,
     stopped: &Receiver<()>,
     next: impl Fn() -> Option<usize>,
 ) {
@@ -113,14 +113,14 @@ fn run(
         // New ones first: all shall be there soon.
         while let Some(number) = next() {
             let mut client = Client::new(number);
-            client.go_on(address, config, connected);
+            client.go_on(address, config, arrived);
             clients.push(client);
             if is_over(Duration::ZERO) {
                 return;
             }
         }
         for client in &mut clients {
-            client.go_on(address, config, connected);
+            client.go_on(address, config, arrived);
             if is_over(Duration::ZERO) {
                 return;
             }
@@ -134,11 +134,12 @@ fn run(
 enum Connection {
     None,
     Plain(TcpStream),
-    Tls(Box<StreamOwned<ClientConnection, TcpStream>>),
+    Tls(Box<ClientConnection>, TcpStream),
 }
 
 struct Client {
     kind: Kind,
+    has_arrived: bool,
     sent: usize,
     connection: Connection,
 }
@@ -155,41 +156,32 @@ impl Client {
         let kinds = [Kind::Silent, Kind::WithinHandshake, Kind::WithinRequest];
         Self {
             kind: kinds[number % kinds.len()],
+            has_arrived: false,
             sent: 0,
             connection: Connection::None,
         }
     }
 
     /// Says one more byte, or connects again after it was thrown out.
-    fn go_on(&mut self, address: SocketAddr, config: &Arc<ClientConfig>, connected: &AtomicUsize) {
-        let is_connected = !matches!(self.connection, Connection::None);
-        let done = if is_connected {
-            self.say()
-        } else {
-            self.connect(address, config)
-        };
-        match (is_connected, done) {
-            (false, Ok(())) => {
-                connected.fetch_add(1, Ordering::Relaxed);
-            }
-            (true, Err(_)) => {
-                connected.fetch_sub(1, Ordering::Relaxed);
+    fn go_on(&mut self, address: SocketAddr, config: &Arc<ClientConfig>, arrived: &AtomicUsize) {
+        if !matches!(self.connection, Connection::None) {
+            if self.say().is_err() {
                 self.connection = Connection::None;
             }
-            _ => {}
+        } else if self.connect(address, config).is_ok() && !self.has_arrived {
+            self.has_arrived = true;
+            arrived.fetch_add(1, Ordering::Relaxed);
         }
     }
 
     fn connect(&mut self, address: SocketAddr, config: &Arc<ClientConfig>) -> Result<()> {
         let socket = TcpStream::connect_timeout(&address, PATIENCE)?;
+        socket.set_nonblocking(true)?;
         self.sent = 0;
         self.connection = if matches!(self.kind, Kind::WithinRequest) {
-            socket.set_read_timeout(Some(PATIENCE))?;
             let name = ServerName::try_from("127.0.0.1")?;
             let session = ClientConnection::new(Arc::clone(config), name)?;
-            let mut stream = StreamOwned::new(session, socket);
-            stream.write_all(&REQUEST[..1])?;
-            Connection::Tls(Box::new(stream))
+            Connection::Tls(Box::new(session), socket)
         } else {
             Connection::Plain(socket)
         };
@@ -197,26 +189,52 @@ impl Client {
     }
 
     fn say(&mut self) -> Result<()> {
-        let text = match self.kind {
-            Kind::Silent => &[][..],
-            Kind::WithinHandshake => CLIENT_HELLO,
-            Kind::WithinRequest => REQUEST,
-        };
-        self.sent += 1;
-        let byte = [text.get(self.sent).copied().unwrap_or(b'x')];
-        match &mut self.connection {
-            Connection::None => Err(anyhow!("not connected")),
-            // Nothing is said; but one who is thrown out notices.
-            Connection::Plain(socket) if text.is_empty() => {
-                socket.set_nonblocking(true)?;
-                match socket.peek(&mut [0]) {
-                    Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => Ok(()),
-                    Err(error) => Err(error.into()),
-                    Ok(_) => Err(anyhow!("closed")),
-                }
+        match (&mut self.connection, self.kind) {
+            (Connection::None, _) => Err(anyhow!("not connected")),
+            (Connection::Plain(socket), Kind::Silent) => is_open(socket),
+            (Connection::Plain(socket), _) => {
+                is_open(socket)?;
+                let byte = CLIENT_HELLO.get(self.sent).copied().unwrap_or_default();
+                self.sent += 1;
+                Ok(socket.write_all(&[byte])?)
             }
-            Connection::Plain(socket) => Ok(socket.write_all(&byte)?),
-            Connection::Tls(stream) => Ok(stream.write_all(&byte)?),
+            (Connection::Tls(session, socket), _) => {
+                exchange(session, socket)?;
+                if session.is_handshaking() {
+                    return Ok(());
+                }
+                let byte = REQUEST.get(self.sent).copied().unwrap_or(b'x');
+                self.sent += 1;
+                session.writer().write_all(&[byte])?;
+                exchange(session, socket)
+            }
         }
+    }
+}
+
+/// Whoever is thrown out notices it by reading.
+fn is_open(socket: &TcpStream) -> Result<()> {
+    match socket.peek(&mut [0]) {
+        Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(()),
+        Err(error) => Err(error.into()),
+        Ok(_) => Err(anyhow!("the server has had enough")),
+    }
+}
+
+/// Sends and takes what TLS has to say now, without waiting for more.
+fn exchange(session: &mut ClientConnection, socket: &mut TcpStream) -> Result<()> {
+    loop {
+        while session.wants_write() {
+            match session.write_tls(socket) {
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
+                written => written?,
+            };
+        }
+        match session.read_tls(socket) {
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
+            Err(error) => return Err(error.into()),
+            Ok(0) => return Err(anyhow!("the server has had enough")),
+            Ok(_) => session.process_new_packets()?,
+        };
     }
 }

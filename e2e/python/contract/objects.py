@@ -161,6 +161,8 @@ class Objects:
             "source_server": {"id": source_id}, "exist_server": True, "syncing": True,
             "target_server": {"name": "target", "vm_id": self._target_id, "disks": [disk]},
         }
+        # An agent that asks for its commands is connected; tasks are for such.
+        self._api.call("GET", f"/v3/sources/{source_id}/command")
         return self._api.call("POST", "/v3/tasks", body)["id"]
 
     def _make_template(self, name):
@@ -172,5 +174,5 @@ class Objects:
         return self._api.call("POST", "/v3/migprojects", body)["id"]
 
     def _make_user(self, name):
-        body = {"name": name, "password": "Only-for-this-test-1", "role": "readonly"}
+        body = {"name": name, "password": "Only-for-this-test-1", "role": "read-only"}
         return self._api.call("POST", "/rehost/v1/users", body)["id"]

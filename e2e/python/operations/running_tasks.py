@@ -118,7 +118,7 @@ def consistency(world):
     missing = ShowConsistencyResultRequest(task_id=NOBODY)
     refused(lambda: client.show_consistency_result(missing), 404)
 
-    exported = b"".join(export(client, [(task_id, source_id)]))
+    exported = export(client, [(task_id, source_id)])
     assert b"/srv" in exported and source_id.encode() in exported, exported
     refused(lambda: export(client, []), 400)
 
@@ -131,9 +131,10 @@ def export(client, of):
         ]
     )
     request = ExportConsistencyResultsRequest(x_language="en-us", body=body)
-    parts = []
-    client.export_consistency_results(request).consume_download_stream(parts.append)
-    return parts
+    contents = []
+    answer = client.export_consistency_results(request)
+    answer.consume_download_stream(lambda stream: contents.append(stream.content))
+    return contents[0]
 
 
 def logs(world):
