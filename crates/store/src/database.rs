@@ -170,7 +170,8 @@ impl Store {
     }
 }
 
-async fn connect(database: &Database) -> Result<AnyConnection, StoreError> {
+/// A connection of its own.
+pub(crate) async fn connect(database: &Database) -> Result<AnyConnection, StoreError> {
     driver_options(database)?
         .connect()
         .await

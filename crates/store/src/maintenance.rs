@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use sqlx::any::AnyRow;
 use sqlx::{AnyPool, FromRow};
 
-use crate::database::Store;
+use crate::database::{Store, connect};
 use crate::error::{Act as _, StoreError};
 use crate::lock::create_private;
 use crate::sql::Sql;
@@ -61,9 +61,11 @@ impl Store {
             _ => {}
         }
         let file = create_private(&aside)?;
+        // The connections of the pool may not write anything, not even another file.
+        let mut connection = connect(&self.shared.database).await?;
         let copied = sqlx::query("VACUUM INTO $1")
             .bind(aside.to_string_lossy().into_owned())
-            .execute(self.pool())
+            .execute(&mut connection)
             .await
             .act(ACT);
         let complete = || {
@@ -73,7 +75,7 @@ impl Store {
             let folder = path
                 .parent()
                 .filter(|folder| !folder.as_os_str().is_empty());
-            std::fs::File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
+            std::fs::File::open(folder.unwrap_or_else(|| Path::new(".")))?.sync_all()
         };
         let done = copied.map(|_| ()).and_then(|()| complete().map_err(failed));
         if done.is_err() {
