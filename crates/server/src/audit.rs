@@ -128,6 +128,8 @@ pub(crate) async fn note(app: &App, call: Call, response: Response) -> Response 
 #[derive(Debug, Default)]
 pub(crate) struct AuditLog {
     waiting: Mutex<Vec<AuditRow>>,
+    /// Held while a batch is written: whoever flushes must not go on while one is on its way.
+    writing: tokio::sync::Mutex<()>,
 }
 
 impl AuditLog {
@@ -136,16 +138,18 @@ impl AuditLog {
         let full = {
             let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
             waiting.push(entry);
-            (waiting.len() >= MAX_WAITING).then(|| std::mem::take(&mut *waiting))
+            waiting.len() >= MAX_WAITING
         };
-        match full {
-            Some(full) => Ok(store.insert_audit(&full).await?),
-            None => Ok(()),
+        if full {
+            self.flush(store).await
+        } else {
+            Ok(())
         }
     }
 
     /// Writes what waits.
     pub(crate) async fn flush(&self, store: &Store) -> Result<(), ApiError> {
+        let _writing = self.writing.lock().await;
         let waiting = {
             let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
             std::mem::take(&mut *waiting)

@@ -165,7 +165,7 @@ fn sync_folder_of(file: &Path) -> Result<()> {
     let folder = file
         .parent()
         .filter(|folder| !folder.as_os_str().is_empty());
-    Ok(File::open(folder.unwrap_or(Path::new(".")))?.sync_all()?)
+    Ok(File::open(folder.unwrap_or_else(|| Path::new(".")))?.sync_all()?)
 }
 
 fn create_private(path: &Path) -> Result<File> {

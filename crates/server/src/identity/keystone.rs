@@ -344,7 +344,7 @@ async fn admit(app: &App, token: Token) -> Result<Caller, ApiError> {
         ));
     };
     let scope = token.project.map(|project| (project, true));
-    let scope = scope.or(token.domain.map(|domain| (domain, false)));
+    let scope = scope.or_else(|| token.domain.map(|domain| (domain, false)));
     let Some((tenant, is_project)) = scope else {
         return Err(no(
             "The token is for no project; ask Keystone for one that is.",

@@ -182,7 +182,7 @@ async fn describe(
     let project = projects
         .iter()
         .find(|project| Some(&project.id) == scope.project_id.as_ref());
-    let region = project.or(projects.first());
+    let region = project.or_else(|| projects.first());
     let region = region.map_or_else(String::new, |project| project.name.clone());
     Ok(TokenResponse {
         token: Token {
