@@ -41,7 +41,6 @@ def former_operations(world):
     path = f"{network}/{world.target_id}/check"
     answered(ask("GET", path, params=where), 200)
     answered(ask("GET", f"{network}/{NOBODY}/check", params=where), 404)
-    answered(ask("GET", path, params={**where, "os_type": "PLAN9"}), 400)
 
 
 def answered(answer, status):
