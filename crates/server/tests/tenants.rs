@@ -1,6 +1,5 @@
 //! The promise: nothing of one tenant can be seen, counted or changed from another, whichever way
 //! somebody asks.
-#![expect(clippy::unwrap_used, reason = "a helper of a test fails the test")]
 
 mod support;
 
