@@ -60,8 +60,10 @@ pub(crate) async fn create(app: &App, caller: &Caller, body: PostTask) -> Result
         if body.auto_start == Some(true) {
             scene.happens(Event::Operator(Action::Start))?;
         }
+        // Only devices are shared between tasks, so that only where there are some a rival matters.
+        let seen = offers_devices(&target)?.then_some(target.generation);
         match scene
-            .commit_creation(app, &certificates, (&target.id, target.generation))
+            .commit_creation(app, &certificates, (&target.id, seen))
             .await
         {
             Err(ApiError::Store(StoreError::Exists { .. })) => Err(ErrorCode::SourceHasTask.into()),
@@ -159,16 +161,18 @@ async fn plan(
             size_bytes: disk.size_bytes,
         })
         .collect();
-    let mut taken = Vec::new();
-    for row in app.store.tasks_of_target(&target.id).await? {
-        taken.extend(
-            Task::open(row)?
-                .plan
-                .into_iter()
-                .filter_map(|volume| volume.device),
-        );
-    }
     let offered = targets::registration(target)?;
+    let mut taken = Vec::new();
+    if !offered.devices.is_empty() {
+        for row in app.store.tasks_of_target(&target.id).await? {
+            taken.extend(
+                Task::open(row)?
+                    .plan
+                    .into_iter()
+                    .filter_map(|volume| volume.device),
+            );
+        }
+    }
     let capabilities = TargetCapabilities {
         makes_images: offered.makes_images,
         devices: offered
@@ -196,6 +200,10 @@ async fn plan(
     let described = described_disks(&inventory, wanted, &capabilities, &volumes);
     resize::check_target(&described).map_err(unfit)?;
     Ok(volumes.into_iter().map(Volume::from).collect())
+}
+
+fn offers_devices(target: &TargetRow) -> Result<bool, ApiError> {
+    Ok(!targets::registration(target)?.devices.is_empty())
 }
 
 /// The places that disks go to: as the task describes them, and as the target offers them.

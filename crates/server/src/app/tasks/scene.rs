@@ -202,18 +202,19 @@ impl Scene {
         Ok(())
     }
 
-    /// Stores a task that is new, bound to a target of the generation that its plan was made for.
+    /// Stores a task that is new, bound to a target: with a generation, only if the target still is of
+    /// it, because the plan depends on the target's other tasks.
     pub(crate) async fn commit_creation(
         &self,
         app: &App,
         certificates: &str,
-        target: (&str, i64),
+        target: (&str, Option<i64>),
     ) -> Result<(), ApiError> {
         let task = self.task.as_ref().map(Task::close).transpose()?;
         let Some(task) = task else { return Ok(()) };
         let changes = [
             Write::InsertTask(&task, certificates),
-            Write::TargetChanged(target.0, Some(target.1)),
+            Write::TargetChanged(target.0, target.1),
             // Even if nothing of it is new: the plan was made for the disks that were read.
             Write::UpdateSource(&self.source),
         ];
