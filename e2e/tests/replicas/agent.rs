@@ -26,7 +26,15 @@ const DEADLINE: Duration = Duration::from_secs(1500);
 pub(crate) struct Order {
     pub(crate) task_id: String,
     pub(crate) operation: &'static str,
-    pub(crate) done: Sender<Count>,
+    pub(crate) done: Sender<Done>,
+}
+
+/// An order that was carried out.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Done {
+    pub(crate) count: Count,
+    /// When the operator was told so.
+    pub(crate) at: Instant,
 }
 
 /// What an agent can tell in the end.
@@ -36,7 +44,7 @@ pub(crate) struct Life {
     pub(crate) source_id: String,
     pub(crate) task_id: String,
     pub(crate) counts: Counts,
-    /// The longest time between an order and the command, as far as the agent waited for it.
+    /// The longest time that a command took to a poll that was waiting for it.
     pub(crate) slowest: Duration,
 }
 
@@ -45,8 +53,8 @@ pub(crate) struct Agent<'a> {
     anywhere: &'a Anywhere<'a>,
     orders: Sender<Order>,
     life: Life,
-    /// The order that the operator has not confirmed yet, and when it was given.
-    waiting: Option<(Receiver<Count>, &'static str, Instant)>,
+    /// The order that the operator has not confirmed yet.
+    waiting: Option<(Receiver<Done>, &'static str)>,
     /// What each subtask had reached, by the answers so far.
     seen: BTreeMap<String, u32>,
 }
@@ -153,7 +161,7 @@ impl<'a> Agent<'a> {
 
     fn order(&mut self, operation: &'static str) -> Result<()> {
         let (done, is_done) = channel();
-        self.waiting = Some((is_done, operation, Instant::now()));
+        self.waiting = Some((is_done, operation));
         let order = Order {
             task_id: self.life.task_id.clone(),
             operation,
@@ -165,14 +173,16 @@ impl<'a> Agent<'a> {
     /// A command has come: it must be the one that was ordered. The operator may not know yet that
     /// the order took effect, and must not repeat it later on.
     fn confirmed(&mut self, operations: &[&str], asked: Instant) -> Result<()> {
-        let (done, operation, ordered) = self.waiting.take().context("nobody ordered this")?;
+        let arrived = Instant::now();
+        let (done, operation) = self.waiting.take().context("nobody ordered this")?;
         ensure!(operations.contains(&operation), "{operation} was ordered");
-        self.life.slowest = self.life.slowest.max(asked.max(ordered).elapsed());
-        let count = done.recv().context("hear from the operator")?;
+        let done = done.recv().context("hear from the operator")?;
+        let took = arrived.saturating_duration_since(asked.max(done.at));
+        self.life.slowest = self.life.slowest.max(took);
         let key = ("updateTaskStatus", self.life.task_id.clone());
         let known = self.life.counts.entry(key).or_default();
-        known.sure += count.sure;
-        known.doubtful += count.doubtful;
+        known.sure += done.count.sure;
+        known.doubtful += done.count.doubtful;
         if operation == "restart" {
             // What follows the copy is done anew.
             self.seen.retain(|name, _| {
