@@ -11,6 +11,7 @@ use tokio::task::JoinHandle;
 
 use crate::error::{Act as _, StoreError};
 use crate::lock::FileLock;
+use crate::recent::Recent;
 use crate::url::Database;
 use crate::visits::Visits;
 use crate::writer::{Work, Writer};
@@ -64,6 +65,7 @@ pub(crate) struct Shared {
     pub(crate) pool: AnyPool,
     pub(crate) writer: Writer,
     pub(crate) visits: Visits,
+    pub(crate) recent: Arc<Recent>,
     lock: Option<FileLock>,
     flusher: std::sync::Mutex<Option<JoinHandle<()>>>,
 }
@@ -107,11 +109,14 @@ impl Store {
                 (None, pool.clone(), Writer::Pool(pool))
             }
         };
+        // A second store beside the one that has the lock does not know what that one changes.
+        let keeps_rows = lock.is_some();
         let shared = Arc::new(Shared {
             database: database.clone(),
             pool,
             writer,
             visits: Visits::default(),
+            recent: Arc::new(Recent::new(keeps_rows)),
             lock,
             flusher: std::sync::Mutex::new(None),
         });
@@ -157,7 +162,7 @@ impl Store {
         act: &'static str,
         query: Query<'static, Any, AnyArguments>,
     ) -> Result<u64, StoreError> {
-        self.shared.writer.run(act, query).await
+        self.shared.writer.run(act, query, |_| {}).await
     }
 
     /// Runs several statements durably: all of them or none.
@@ -166,7 +171,18 @@ impl Store {
         T: Send + 'static,
         J: for<'c> FnOnce(&'c mut AnyConnection) -> Work<'c, T> + Send + 'static,
     {
-        self.shared.writer.change(job).await
+        self.shared.writer.change(job, |_| {}).await
+    }
+
+    /// As [`Store::change`]; `after` hears how it ended, after the commit and before the caller, even
+    /// if the caller is gone.
+    pub(crate) async fn change_then<T, J, A>(&self, job: J, after: A) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        J: for<'c> FnOnce(&'c mut AnyConnection) -> Work<'c, T> + Send + 'static,
+        A: FnOnce(&Result<T, StoreError>) + Send + 'static,
+    {
+        self.shared.writer.change(job, after).await
     }
 }
 

@@ -34,6 +34,7 @@ mod notifications;
 #[cfg(test)]
 mod plans;
 mod privacy;
+mod recent;
 mod settings;
 mod source_lists;
 mod sources;

@@ -121,12 +121,23 @@ impl SourceFilter {
             columns!(),
             " FROM (SELECT s.id FROM sources s"
         ));
-        self.push(&mut sql);
+        self.push_page(page, &mut sql);
+        sql.push(") AS page JOIN sources s ON s.id = page.id ORDER BY s.add_date, s.id");
+        sql
+    }
+
+    /// The ids of one page, found in an index.
+    fn page_ids(&self, page: Page) -> Sql {
+        let mut sql = Sql::new("SELECT s.id FROM sources s");
+        self.push_page(page, &mut sql);
+        sql
+    }
+
+    fn push_page(&self, page: Page, sql: &mut Sql) {
+        self.push(sql);
         sql.push(" ORDER BY s.add_date, s.id LIMIT ")
             .bind(page.limit);
         sql.push(" OFFSET ").bind(page.offset);
-        sql.push(") AS page JOIN sources s ON s.id = page.id ORDER BY s.add_date, s.id");
-        sql
     }
 
     fn count(&self) -> Sql {
@@ -154,8 +165,26 @@ impl Store {
         page: Page,
     ) -> Result<(Vec<SourceRow>, i64), StoreError> {
         let count = self.count_sources(filter).await?;
+        if self.shared.recent.keeps() {
+            return Ok((self.page_of_recent(filter, page).await?, count));
+        }
         let rows = filter.page(page).all(self.pool(), "list sources").await?;
         Ok((self.visited(rows), count))
+    }
+
+    /// One page, of which the database is asked for the ids and for rows that are not in memory. A row
+    /// that changes in between is shown as it is afterwards; one that is removed is left out.
+    async fn page_of_recent(
+        &self,
+        filter: &SourceFilter,
+        page: Page,
+    ) -> Result<Vec<SourceRow>, StoreError> {
+        let ids = filter.page_ids(page);
+        let ids: Vec<(String,)> = ids.all(self.pool(), "list sources").await?;
+        let ids: Vec<_> = ids.into_iter().map(|(id,)| id).collect();
+        let rows = self.sources_by_ids(&ids).await?;
+        let mut rows: HashMap<_, _> = rows.into_iter().map(|row| (row.id.clone(), row)).collect();
+        Ok(ids.iter().filter_map(|id| rows.remove(id)).collect())
     }
 
     /// As [`Store::sources`], each with its task if it has one.

@@ -1,5 +1,7 @@
 //! Source servers and their mailboxes: one at a time. Lists are in `source_lists`.
 
+use std::collections::HashMap;
+
 use sqlx::AnyConnection;
 
 use crate::counters::{Counted, Kind};
@@ -65,6 +67,14 @@ macro_rules! columns {
 }
 pub(crate) use columns;
 
+/// A source and how many tasks it has: one or none.
+#[derive(sqlx::FromRow)]
+struct WithTasks {
+    #[sqlx(flatten)]
+    row: SourceRow,
+    tasks: i64,
+}
+
 impl Store {
     /// Adds a source; [`SourceRow::generation`] becomes 1.
     ///
@@ -79,13 +89,29 @@ impl Store {
     /// # Errors
     /// [`StoreError::Statement`].
     pub async fn source(&self, id: &str) -> Result<Option<SourceRow>, StoreError> {
+        let recent = &self.shared.recent.sources;
+        if let Some(row) = recent.get(id) {
+            return Ok(self.visited(Some(row)));
+        }
+        let (changes, tasks) = (recent.changes(id), &self.shared.recent.tasks);
+        let changes_of_task = tasks.changes(id);
+        // Most sources have no task, and whoever asks for the source asks for that next.
         let mut sql = Sql::new(concat!(
             "SELECT ",
             columns!(),
-            " FROM sources s WHERE s.id = "
+            ", (SELECT COUNT(*) FROM tasks t WHERE t.source_id = s.id) AS tasks \
+             FROM sources s WHERE s.id = "
         ));
         sql.bind(id);
-        Ok(self.visited(sql.optional(self.pool(), "read a source").await?))
+        let found: Option<WithTasks> = sql.optional(self.pool(), "read a source").await?;
+        let row = found.map(|found| {
+            if found.tasks == 0 {
+                tasks.keep(id, || None, changes_of_task);
+            }
+            recent.keep(id, || found.row.clone(), changes);
+            found.row
+        });
+        Ok(self.visited(row))
     }
 
     /// Ids of sources, of all domains, whose mailbox holds this command; 1000 of them at most.
@@ -118,13 +144,35 @@ impl Store {
     /// # Errors
     /// [`StoreError::Statement`].
     pub async fn sources_by_ids(&self, ids: &[String]) -> Result<Vec<SourceRow>, StoreError> {
+        let recent = &self.shared.recent.sources;
+        let (mut rows, mut unknown) = (Vec::with_capacity(ids.len()), Vec::new());
+        for id in ids {
+            match recent.get(id) {
+                Some(row) => rows.push(row),
+                None => unknown.push((id.clone(), recent.changes(id))),
+            }
+        }
+        let changes: HashMap<_, _> = unknown.into_iter().collect();
+        if !changes.is_empty() {
+            let ids: Vec<_> = changes.keys().cloned().collect();
+            for row in self.read_sources(&ids).await? {
+                if let Some(changes) = changes.get(&row.id) {
+                    recent.keep(&row.id, || row.clone(), *changes);
+                }
+                rows.push(row);
+            }
+        }
+        Ok(self.visited(rows))
+    }
+
+    async fn read_sources(&self, ids: &[String]) -> Result<Vec<SourceRow>, StoreError> {
         let mut sql = Sql::new(concat!(
             "SELECT ",
             columns!(),
             " FROM sources s WHERE s.id IN "
         ));
         sql.bind_list(ids);
-        Ok(self.visited(sql.all(self.pool(), "read sources").await?))
+        sql.all(self.pool(), "read sources").await
     }
 
     /// Rows with the visits that this replica noted and did not write yet.

@@ -1,5 +1,7 @@
 //! What hangs on a task: advanced options, speed windows, consistency results, the report.
 
+use std::sync::Arc;
+
 use crate::database::Store;
 use crate::error::{Act as _, StoreError};
 use crate::sql::Sql;
@@ -109,13 +111,16 @@ impl Store {
     /// # Errors
     /// [`StoreError::Changed`] if the task is gone.
     pub async fn put_speed_limits(&self, task_id: &str, windows: &str) -> Result<(), StoreError> {
+        let (recent, id) = (Arc::clone(&self.shared.recent), task_id.to_owned());
         let query = sqlx::query(
             "INSERT INTO speed_limits (task_id, windows) VALUES ($1, $2) \
              ON CONFLICT (task_id) DO UPDATE SET windows = excluded.windows",
         )
         .bind(task_id.to_owned())
         .bind(windows.to_owned());
-        self.run("keep speed windows", query).await?;
+        let after = move |_: &Result<u64, StoreError>| recent.windows.forget(&id);
+        let writer = &self.shared.writer;
+        writer.run("keep speed windows", query, after).await?;
         Ok(())
     }
 
@@ -124,9 +129,16 @@ impl Store {
     /// # Errors
     /// [`StoreError::Statement`].
     pub async fn speed_limits(&self, task_id: &str) -> Result<Option<String>, StoreError> {
+        let recent = &self.shared.recent.windows;
+        if let Some(known) = recent.get(task_id) {
+            return Ok(known);
+        }
+        let changes = recent.changes(task_id);
         let mut sql = Sql::new("SELECT windows FROM speed_limits WHERE task_id = ");
         sql.bind(task_id);
-        sql.value(self.pool(), "read speed windows").await
+        let found: Option<String> = sql.value(self.pool(), "read speed windows").await?;
+        recent.keep(task_id, || found.clone(), changes);
+        Ok(found)
     }
 
     /// Adds the result of a consistency check; one reported twice in a millisecond is one.
@@ -139,7 +151,9 @@ impl Store {
         row: &ConsistencyRow,
     ) -> Result<(), StoreError> {
         let (task_id, row) = (task_id.to_owned(), row.clone());
-        self.change(move |connection| {
+        let recent = Arc::clone(&self.shared.recent);
+        let marked = self.change_then(
+            move |connection| {
             Box::pin(async move {
                 sqlx::query(
                     "INSERT INTO consistency_results (task_id, finished_time, result) \
@@ -152,13 +166,21 @@ impl Store {
                 .execute(&mut *connection)
                 .await
                 .act("keep a consistency result")?;
-                let mut sql = Sql::new("UPDATE tasks SET checked = 1 WHERE checked = 0 AND id = ");
-                sql.bind(task_id);
-                sql.execute(connection, "mark a task as checked").await?;
-                Ok(())
+                let marked = sqlx::query_scalar(
+                    "UPDATE tasks SET checked = 1 WHERE checked = 0 AND id = $1 RETURNING source_id",
+                )
+                .bind(task_id);
+                let source_id = marked.fetch_optional(connection).await;
+                source_id.act("mark a task as checked")
             })
-        })
-        .await
+        },
+            move |source_id: &Result<Option<String>, StoreError>| {
+                if let Ok(Some(source_id)) = source_id {
+                    recent.tasks.forget(source_id);
+                }
+            },
+        );
+        marked.await.map(|_| ())
     }
 
     /// Results of the consistency checks of a task, newest first.

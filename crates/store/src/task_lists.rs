@@ -1,5 +1,7 @@
 //! Lists of migration tasks.
 
+use std::collections::HashMap;
+
 use crate::Page;
 use crate::counters::Kind;
 use crate::database::Store;
@@ -117,6 +119,29 @@ impl Store {
     /// # Errors
     /// [`StoreError::Statement`].
     pub async fn tasks_of_sources(&self, ids: &[String]) -> Result<Vec<TaskRow>, StoreError> {
+        let recent = &self.shared.recent;
+        let (mut tasks, mut unknown) = (Vec::new(), Vec::new());
+        for id in ids {
+            match recent.tasks.get(id) {
+                Some(known) => tasks.extend(known),
+                None => unknown.push((id.clone(), recent.tasks.changes(id))),
+            }
+        }
+        if unknown.is_empty() {
+            return Ok(tasks);
+        }
+        let ids: Vec<_> = unknown.iter().map(|(id, _)| id.clone()).collect();
+        let read = self.read_tasks_of_sources(&ids).await?;
+        let by_source: HashMap<_, _> = read.iter().map(|row| (&row.source_id, row)).collect();
+        for (id, changes) in &unknown {
+            let task = || by_source.get(id).map(|task| TaskRow::clone(task));
+            recent.tasks.keep(id, task, *changes);
+        }
+        tasks.extend(read);
+        Ok(tasks)
+    }
+
+    async fn read_tasks_of_sources(&self, ids: &[String]) -> Result<Vec<TaskRow>, StoreError> {
         let mut sql = Sql::new(concat!(
             "SELECT ",
             columns!(),

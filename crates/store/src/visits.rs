@@ -98,6 +98,7 @@ impl Store {
                  WHERE source_visits.last_visit_time < excluded.last_visit_time",
             )
             .await?;
+            self.shared.recent.visited(rows);
             self.shared.visits.sources.written(rows);
         }
         let targets = self.shared.visits.targets.waiting();

@@ -1,10 +1,13 @@
 //! Several changes in one transaction, all or none of them.
 
+use std::sync::Arc;
+
 use sqlx::AnyConnection;
 
 use crate::counters::Counted;
 use crate::database::Store;
 use crate::error::StoreError;
+use crate::recent::{Follows as _, Recent};
 use crate::sources::{self, SourceRow};
 use crate::targets;
 use crate::tasks::{self, TaskRow};
@@ -31,6 +34,7 @@ pub enum Write<'a> {
 }
 
 /// A [`Write`] that can wait in the writer's queue.
+#[derive(Clone)]
 enum Change {
     InsertSource(SourceRow),
     UpdateSource(SourceRow),
@@ -58,6 +62,30 @@ impl From<&Write<'_>> for Change {
 }
 
 impl Change {
+    /// What rows in memory have to know once it is made, or is not.
+    fn noted(self, recent: &Recent, made: bool) {
+        match self {
+            Self::UpdateSource(row) if made => {
+                let id = row.id.clone();
+                recent.sources.changed(&id, |before| row.after(before));
+            }
+            Self::InsertSource(row) | Self::UpdateSource(row) | Self::DeleteSource(row) => {
+                recent.sources.forget(&row.id);
+                recent.tasks.forget(&row.id);
+            }
+            Self::UpdateTask(row) if made => {
+                let source_id = row.source_id.clone();
+                let after = |before: Option<TaskRow>| row.after(before?).map(Some);
+                recent.tasks.changed(&source_id, after);
+            }
+            Self::InsertTask(row, _) | Self::UpdateTask(row) | Self::DeleteTask(row) => {
+                recent.tasks.forget(&row.source_id);
+                recent.windows.forget(&row.id);
+            }
+            Self::TargetChanged(..) => {}
+        }
+    }
+
     async fn make(
         self,
         connection: &mut AnyConnection,
@@ -109,16 +137,49 @@ impl Store {
     /// task to be added is not the only one of its source, or the id or owner of a source to be added
     /// is taken; nothing has changed then.
     pub async fn write(&self, changes: &[Write<'_>]) -> Result<(), StoreError> {
+        if let [Write::UpdateTask(row)] = changes
+            && self.replace_figures(row).await?
+        {
+            return Ok(());
+        }
         let changes: Vec<_> = changes.iter().map(Change::from).collect();
-        self.change(move |connection| {
-            Box::pin(async move {
-                let mut counted = Counted::default();
-                for change in changes {
-                    change.make(connection, &mut counted).await?;
-                }
-                counted.write(connection).await
-            })
-        })
+        let noted = Arc::clone(&self.shared.recent);
+        let of_rows = changes.clone();
+        let after = move |done: &Result<(), StoreError>| {
+            for change in of_rows {
+                change.noted(&noted, done.is_ok());
+            }
+        };
+        self.change_then(
+            move |connection| {
+                Box::pin(async move {
+                    let mut counted = Counted::default();
+                    for change in changes {
+                        change.make(connection, &mut counted).await?;
+                    }
+                    counted.write(connection).await
+                })
+            },
+            after,
+        )
         .await
+    }
+
+    /// Tries the short way for a task whose figures alone changed, and says whether that was it.
+    async fn replace_figures(&self, row: &TaskRow) -> Result<bool, StoreError> {
+        let noted = Arc::clone(&self.shared.recent);
+        let change = Change::UpdateTask(row.clone());
+        let after = move |done: &Result<u64, StoreError>| match done {
+            // Nothing changed; the long way tells why.
+            Ok(0) => {}
+            done => change.noted(&noted, done.is_ok()),
+        };
+        let query = tasks::replace_figures(row.clone());
+        let done = self
+            .shared
+            .writer
+            .run("change a task", query, after)
+            .await?;
+        Ok(done == 1)
     }
 }

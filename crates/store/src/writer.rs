@@ -60,11 +60,13 @@ impl Writer {
         Self::Queue(jobs)
     }
 
-    /// Runs one statement durably: how many rows it changed.
+    /// Runs one statement durably: how many rows it changed. With SQLite, `after` hears it after the
+    /// commit and before the caller.
     pub(crate) async fn run(
         &self,
         act: &'static str,
         query: Query<'static, Any, AnyArguments>,
+        after: impl FnOnce(&Result<u64, StoreError>) + Send + 'static,
     ) -> Result<u64, StoreError> {
         match self {
             Self::Pool(pool) => Ok(query.execute(pool).await.act(act)?.rows_affected()),
@@ -76,6 +78,7 @@ impl Writer {
                             Ok(query.execute(connection).await.act(act)?.rows_affected())
                         })
                     },
+                    after,
                     false,
                 )
                 .await
@@ -83,11 +86,13 @@ impl Writer {
         }
     }
 
-    /// Runs a job durably: all of it or nothing.
-    pub(crate) async fn change<T, J>(&self, job: J) -> Result<T, StoreError>
+    /// Runs a job durably: all of it or nothing. With SQLite, `after` hears how it ended, after the
+    /// commit and before the caller.
+    pub(crate) async fn change<T, J, A>(&self, job: J, after: A) -> Result<T, StoreError>
     where
         T: Send + 'static,
         J: for<'c> FnOnce(&'c mut AnyConnection) -> Work<'c, T> + Send + 'static,
+        A: FnOnce(&Result<T, StoreError>) + Send + 'static,
     {
         match self {
             Self::Pool(pool) => {
@@ -104,7 +109,7 @@ impl Writer {
                     }
                 }
             }
-            Self::Queue(jobs) => enqueue(jobs, job, true).await,
+            Self::Queue(jobs) => enqueue(jobs, job, after, true).await,
         }
     }
 
@@ -119,14 +124,21 @@ impl Writer {
     }
 }
 
-async fn enqueue<T, J>(jobs: &mpsc::Sender<Message>, job: J, several: bool) -> Result<T, StoreError>
+async fn enqueue<T, J, A>(
+    jobs: &mpsc::Sender<Message>,
+    job: J,
+    after: A,
+    several: bool,
+) -> Result<T, StoreError>
 where
     T: Send + 'static,
     J: for<'c> FnOnce(&'c mut AnyConnection) -> Work<'c, T> + Send + 'static,
+    A: FnOnce(&Result<T, StoreError>) + Send + 'static,
 {
     let (tell, told) = oneshot::channel();
     let waiting = Waiting {
         job: Some(job),
+        after,
         result: None,
         several,
         tell,
@@ -151,17 +163,19 @@ pub(crate) trait Job: Send {
     fn answer(self: Box<Self>, transaction: Result<(), StoreError>);
 }
 
-struct Waiting<T, J> {
+struct Waiting<T, J, A> {
     job: Option<J>,
+    after: A,
     result: Option<Result<T, StoreError>>,
     several: bool,
     tell: oneshot::Sender<Result<T, StoreError>>,
 }
 
-impl<T, J> Job for Waiting<T, J>
+impl<T, J, A> Job for Waiting<T, J, A>
 where
     T: Send + 'static,
     J: for<'c> FnOnce(&'c mut AnyConnection) -> Work<'c, T> + Send + 'static,
+    A: FnOnce(&Result<T, StoreError>) + Send + 'static,
 {
     fn run<'c>(
         &'c mut self,
@@ -187,6 +201,7 @@ where
             (Some(result), Ok(())) => result,
             (None, Ok(())) => Err(StoreError::closed("make a change")),
         };
+        (self.after)(&result);
         // A caller that went away meanwhile does not take its change back.
         let _ = self.tell.send(result);
     }
