@@ -69,7 +69,10 @@ async fn connection(stream: TcpStream, router: Router) {
 async fn answer(Path(count): Path<usize>) -> impl IntoResponse {
     static ZEROS: [u8; MAX_BODY] = [b'0'; MAX_BODY];
     let body = ZEROS.get(..count).unwrap_or_default();
-    ([(CONTENT_TYPE, "application/json")], Bytes::from_static(body))
+    (
+        [(CONTENT_TYPE, "application/json")],
+        Bytes::from_static(body),
+    )
 }
 
 async fn answer_body(count: Path<usize>, _body: Bytes) -> impl IntoResponse {

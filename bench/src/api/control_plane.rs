@@ -43,7 +43,10 @@ impl ControlPlane {
             rehost_testkit::Database::Sqlite => None,
             rehost_testkit::Database::Postgres => Some(PostgresCluster::start()?),
         };
-        let url = postgres.as_ref().map(PostgresCluster::database).transpose()?;
+        let url = postgres
+            .as_ref()
+            .map(PostgresCluster::database)
+            .transpose()?;
         let database = match &url {
             Some(url) => url.parse().context("read a URL")?,
             None => rehost_store::Database::Sqlite(directory.path().join("data/rehost.db")),
@@ -118,7 +121,13 @@ impl ControlPlane {
         }});
         let mut connection = Connection::open(self.address, None).await?;
         let mut request = Vec::new();
-        write_request(&mut request, "POST", "/v3/auth/tokens", "", &body.to_string());
+        write_request(
+            &mut request,
+            "POST",
+            "/v3/auth/tokens",
+            "",
+            &body.to_string(),
+        );
         connection.call(&request).await?;
         let token = connection.header("x-subject-token");
         Ok(Session {
@@ -163,13 +172,7 @@ impl Session {
 }
 
 /// Appends a request as it goes over the wire.
-pub(crate) fn write_request(
-    to: &mut Vec<u8>,
-    method: &str,
-    path: &str,
-    token: &str,
-    body: &str,
-) {
+pub(crate) fn write_request(to: &mut Vec<u8>, method: &str, path: &str, token: &str, body: &str) {
     for piece in [method, " ", path, " HTTP/1.1\r\nhost: rehost\r\n"] {
         to.extend_from_slice(piece.as_bytes());
     }

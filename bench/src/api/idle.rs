@@ -83,7 +83,9 @@ pub(crate) fn raise_file_limit() -> Result<usize> {
         maximum: most,
     };
     setrlimit(Resource::Nofile, wanted).context("raise the limit of open files")?;
-    Ok(most.map_or(usize::MAX, |most| usize::try_from(most).unwrap_or(usize::MAX)))
+    Ok(most.map_or(usize::MAX, |most| {
+        usize::try_from(most).unwrap_or(usize::MAX)
+    }))
 }
 
 /// Holds polls of the running control plane, measures, and lets go of them.
@@ -95,7 +97,7 @@ pub(crate) async fn measure(
     seeded: &Arc<Seeded>,
     wanted: usize,
 ) -> Result<Idle> {
-    let mut session = plane.log_in().await?;
+    let token = plane.log_in().await?.token;
     let files = raise_file_limit()?.saturating_sub(OTHER_FILES);
     let pid = plane.pid()?;
     let resident_bytes_before = cpu::resident_memory_bytes(pid)?;
@@ -108,7 +110,7 @@ pub(crate) async fn measure(
         let held = Held {
             server: plane.address,
             from: Ipv4Addr::new(127, 0, 1, number + 1),
-            token: session.token.clone(),
+            token: token.clone(),
             sources: sources.iter().map(ToString::to_string).collect(),
         };
         holders.push(Holder::start(&held)?);
@@ -120,7 +122,7 @@ pub(crate) async fn measure(
     for (task, source) in seeded.tasks.iter().take(woken) {
         let mut connection = Connection::open(plane.address, None).await?;
         let mut request = Vec::new();
-        write_request(&mut request, "GET", &path(source), &session.token, "");
+        write_request(&mut request, "GET", &path(source), &token, "");
         let poll = tokio::spawn(async move {
             let answer: Value = serde_json::from_slice(connection.call(&request).await?)?;
             anyhow::Ok((answer, Instant::now()))
@@ -132,6 +134,8 @@ pub(crate) async fn measure(
     let cpu_share = (cpu::of_process(pid)? - cpu_before) / begun.elapsed().as_secs_f64();
     let resident_bytes = cpu::resident_memory_bytes(pid)?;
 
+    // The connection of the log-in was idle for too long.
+    let mut session = plane.log_in().await?;
     let mut wake_ups_ms = Vec::new();
     for (task, poll) in polls {
         let sent = Instant::now();
@@ -140,7 +144,10 @@ pub(crate) async fn measure(
             .call("POST", &format!("/v3/tasks/{task}/action"), &start)
             .await?;
         let (answer, woken) = poll.await.context("wait for a poll")??;
-        ensure!(answer["command_name"] == "START", "woken for nothing: {answer}");
+        ensure!(
+            answer["command_name"] == "START",
+            "woken for nothing: {answer}"
+        );
         wake_ups_ms.push(woken.duration_since(sent).as_secs_f64() * 1000.0);
     }
     for holder in &mut holders {
@@ -268,7 +275,9 @@ pub(crate) fn hold() -> Result<()> {
             done = polls.join_next() => return Err(failure(done)),
         }
         let mut output = std::io::stdout();
-        output.write_all(b"held\n").context("say that polls are held")?;
+        output
+            .write_all(b"held\n")
+            .context("say that polls are held")?;
         output.flush().context("say that polls are held")?;
         tokio::select! {
             _ = end => Ok(()),

@@ -127,7 +127,10 @@ impl Connection {
             if let Some(at) = find(&self.buffer, b"\r\n\r\n") {
                 break (at + 4, content_length(&self.buffer[..at + 2])?);
             }
-            ensure!(self.buffer.len() <= MAX_HEAD, "the answer has no end of its head");
+            ensure!(
+                self.buffer.len() <= MAX_HEAD,
+                "the answer has no end of its head"
+            );
         };
         while self.buffer.len() < head + length {
             let read = self.stream.read_buf(&mut self.buffer).await;

@@ -23,7 +23,7 @@ pub(crate) use bare::{Options as BareOptions, run as run_bare};
 pub(crate) use idle::hold;
 
 use self::bare::Bare;
-use self::control_plane::ControlPlane;
+use self::control_plane::{ControlPlane, write_request};
 use self::idle::Idle;
 use self::load::{Connection, Measured, drive};
 use self::requests::{Kind, PAGE};
@@ -113,7 +113,6 @@ struct Row {
 ///
 /// # Errors
 /// If anything does not start or answers with an error.
-#[expect(clippy::print_stdout, reason = "the table is what the program is for")]
 pub(crate) fn run(options: &Options) -> Result<()> {
     // One thread: the load generator shall not take more than one processor.
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -129,7 +128,6 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     };
     for database in &options.databases {
         let measured = runtime.block_on(measure(*database, options))?;
-        println!("{}\n", as_text(&measured, options));
         report.databases.push(measured);
     }
     if let Some(path) = &options.json {
@@ -139,6 +137,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     Ok(())
 }
 
+#[expect(clippy::print_stdout, reason = "the table is what the program is for")]
 async fn measure(database: Database, options: &Options) -> Result<OneDatabase> {
     let kind = match database {
         Database::Sqlite => rehost_testkit::Database::Sqlite,
@@ -149,32 +148,68 @@ async fn measure(database: Database, options: &Options) -> Result<OneDatabase> {
     plane.start()?;
     let bare = Bare::start()?;
     let token = plane.log_in().await?.token;
+    warm_up(&plane, &seeded, &token).await?;
     let mut requests = Vec::new();
     for kind in Kind::ALL {
         requests.push(measure_one(kind, &plane, &bare, &seeded, &token, options).await?);
     }
-    let show_p50_ms = requests.first().map_or(f64::NAN, |row| row.p50_ms);
-    let pages = requests.iter().filter(|row| row.is_page);
-    let slowest_page_ms = pages.map(|row| row.p99_ms).fold(0.0, f64::max);
-    let idle = match options.polls {
-        0 => None,
-        polls => {
-            // A fresh process: what the load left in memory is not the polls'.
-            plane.stop()?;
-            plane.start()?;
-            Some(idle::measure(&plane, &seeded, polls).await?)
-        }
-    };
-    plane.stop()?;
-    Ok(OneDatabase {
+    let mut measured = OneDatabase {
         database,
         tasks: seeded.tasks.len(),
         inventory_bytes: seeded.inventory_bytes,
         seed_seconds: seeded.seconds,
+        page_p99_to_show_p50: page_p99_to_show_p50(&requests),
         requests,
-        page_p99_to_show_p50: slowest_page_ms / show_p50_ms,
-        idle,
-    })
+        idle: None,
+    };
+    println!("{}", as_text(&measured, options));
+    if options.polls > 0 {
+        // A fresh process: what the load left in memory is not the polls'.
+        plane.stop()?;
+        plane.start()?;
+        let idle = idle::measure(&plane, &seeded, options.polls).await;
+        let idle = idle.context("hold idle polls")?;
+        println!("{}", idle.in_words());
+        measured.idle = Some(idle);
+    }
+    plane.stop()?;
+    Ok(measured)
+}
+
+/// The slowest page, in terms of showing one source.
+fn page_p99_to_show_p50(requests: &[Row]) -> f64 {
+    let show_p50_ms = requests.first().map_or(f64::NAN, |row| row.p50_ms);
+    let pages = requests.iter().filter(|row| row.is_page);
+    pages.map(|row| row.p99_ms).fold(0.0, f64::max) / show_p50_ms
+}
+
+/// Asks for every source and every task once, because agents and consoles ask for the same ones all
+/// the time: what is measured is a control plane that has been running for a minute.
+async fn warm_up(plane: &ControlPlane, seeded: &Seeded, token: &str) -> Result<()> {
+    let mut calls = tokio::task::JoinSet::new();
+    let parts = 8;
+    for part in 0..parts {
+        let sources = seeded.sources.iter().skip(part).step_by(parts);
+        let sources = sources.map(|id| format!("/v3/sources/{id}"));
+        let tasks = seeded.tasks.iter().skip(part).step_by(parts);
+        let tasks = tasks.map(|(id, _)| format!("/v3/tasks/{id}/speed-limit"));
+        let paths: Vec<_> = sources.chain(tasks).collect();
+        let (address, token) = (plane.address, token.to_owned());
+        calls.spawn(async move {
+            let mut connection = Connection::open(address, None).await?;
+            let mut request = Vec::new();
+            for path in paths {
+                request.clear();
+                write_request(&mut request, "GET", &path, &token, "");
+                connection.call(&request).await?;
+            }
+            anyhow::Ok(())
+        });
+    }
+    while let Some(done) = calls.join_next().await {
+        done.context("warm up")??;
+    }
+    Ok(())
 }
 
 async fn measure_one(
@@ -224,9 +259,19 @@ async fn measure_one(
 
 fn as_text(measured: &OneDatabase, options: &Options) -> String {
     let mut rows = vec![
-        ["", "bytes", "requests/s", "bare", "ratio", "bar", "p50 ms", "p99 ms", "bare p50"]
-            .map(String::from)
-            .to_vec(),
+        [
+            "",
+            "bytes",
+            "requests/s",
+            "bare",
+            "ratio",
+            "bar",
+            "p50 ms",
+            "p99 ms",
+            "bare p50",
+        ]
+        .map(String::from)
+        .to_vec(),
     ];
     for row in &measured.requests {
         rows.push(vec![
@@ -241,7 +286,7 @@ fn as_text(measured: &OneDatabase, options: &Options) -> String {
             format!("{:.2}", row.bare_p50_ms),
         ]);
     }
-    let mut text = format!(
+    format!(
         "{:?}: {} sources ({} bytes of inventory), {} tasks, seeded in {:.0} s; rates at {} \
          connections, latencies at {}\n{}\np99 of a page of {PAGE} / p50 of one source: {:.1} (bar {PAGE_BAR})",
         measured.database,
@@ -253,10 +298,5 @@ fn as_text(measured: &OneDatabase, options: &Options) -> String {
         options.calm_connections,
         columns(&rows),
         measured.page_p99_to_show_p50,
-    );
-    if let Some(idle) = &measured.idle {
-        text.push('\n');
-        text.push_str(&idle.in_words());
-    }
-    text
+    )
 }

@@ -38,7 +38,9 @@ pub(crate) struct Seeded {
 pub(crate) async fn seed(plane: &mut ControlPlane, count: usize) -> Result<Seeded> {
     let (source, task, certificates) = samples(plane).await?;
     let begun = Instant::now();
-    let store = Store::open(&plane.database).await.context("open the store")?;
+    let store = Store::open(&plane.database)
+        .await
+        .context("open the store")?;
     let mut seeded = Seeded {
         sources: vec![source.id.clone()],
         tasks: vec![(task.id.clone(), source.id.clone())],
@@ -60,7 +62,10 @@ pub(crate) async fn seed(plane: &mut ControlPlane, count: usize) -> Result<Seede
         let mut writes = Vec::with_capacity(2 * rows.len());
         for (source, task) in &rows {
             writes.push(Write::InsertSource(source));
-            writes.extend(task.iter().map(|task| Write::InsertTask(task, &certificates)));
+            writes.extend(
+                task.iter()
+                    .map(|task| Write::InsertTask(task, &certificates)),
+            );
         }
         store.write(&writes).await.context("add sources")?;
         for (source, task) in rows {
@@ -79,7 +84,9 @@ async fn samples(plane: &mut ControlPlane) -> Result<(SourceRow, TaskRow, String
     plane.start()?;
     let domain_id = plane.log_in().await?.domain_id;
     plane.stop()?;
-    let store = Store::open(&plane.database).await.context("open the store")?;
+    let store = Store::open(&plane.database)
+        .await
+        .context("open the store")?;
     let registration = TargetRegistration {
         name: TARGET.into(),
         data_address: "192.0.2.20".into(),
@@ -112,7 +119,9 @@ async fn samples(plane: &mut ControlPlane) -> Result<(SourceRow, TaskRow, String
         .await?;
     plane.stop()?;
 
-    let store = Store::open(&plane.database).await.context("open the store")?;
+    let store = Store::open(&plane.database)
+        .await
+        .context("open the store")?;
     let source = store.source(source_id).await?.context("the source")?;
     let task = store.task(task_id).await?.context("the task")?;
     let certificates = store.task_certificates(task_id).await?;
@@ -121,7 +130,12 @@ async fn samples(plane: &mut ControlPlane) -> Result<(SourceRow, TaskRow, String
 }
 
 fn copy_source(sample: &SourceRow, number: usize) -> SourceRow {
-    let ip = format!("10.{}.{}.{}", number >> 16, (number >> 8) & 255, number & 255);
+    let ip = format!(
+        "10.{}.{}.{}",
+        number >> 16,
+        (number >> 8) & 255,
+        number & 255
+    );
     let has_task = number % SOURCES_A_TASK == 0;
     // What has a task is in the state of that task; the others are spread.
     let state = STATES[if has_task { 0 } else { number % STATES.len() }];
