@@ -17,6 +17,7 @@ mod app;
 mod audit;
 mod clock;
 mod errors;
+mod file_limit;
 mod first_start;
 mod http;
 mod identity;

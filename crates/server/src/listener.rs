@@ -20,6 +20,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 use tower::ServiceExt as _;
 
 use crate::identity::PeerFingerprint;
@@ -28,6 +29,9 @@ use crate::identity::PeerFingerprint;
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// From the first to the last byte of the head of a request.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
+/// Most that is read ahead of a connection. Heads must fit, and none that is meant has more: a token
+/// may have 16 KiB.
+const MAX_BUFFER_BYTES: usize = 64 * 1024;
 /// How long running requests may take to end after a shutdown was asked for.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long, and how much, a client may go on sending after it was answered for the last time.
@@ -108,19 +112,33 @@ async fn serve_stream(
 ) {
     // Answers are small and awaited; an error only costs latency.
     let _ = stream.set_nodelay(true);
-    let Some(acceptor) = acceptor else {
-        return serve_http(stream, (address, None), router, stop).await;
-    };
+    // In boxes, because a connection that waits shall not keep room for the handshake.
+    match acceptor {
+        None => Box::pin(serve_http(stream, (address, None), router, stop)).await,
+        Some(acceptor) => {
+            if let Some((stream, peer)) = Box::pin(shake_hands(stream, acceptor)).await {
+                Box::pin(serve_http(stream, (address, peer), router, stop)).await;
+            }
+        }
+    }
+}
+
+/// The connection once TLS stands, and who the other end proved to be.
+async fn shake_hands(
+    stream: TcpStream,
+    acceptor: TlsAcceptor,
+) -> Option<(Box<TlsStream<TcpStream>>, Option<PeerFingerprint>)> {
     match tokio::time::timeout(HANDSHAKE_TIMEOUT, acceptor.accept(stream)).await {
         Ok(Ok(stream)) => {
             let (_, session) = stream.get_ref();
             let leaf = session.peer_certificates().and_then(<[_]>::first);
             let peer = leaf.map(|leaf| PeerFingerprint(fingerprint_sha256(leaf)));
-            serve_http(stream, (address, peer), router, stop).await;
+            return Some((Box::new(stream), peer));
         }
         Ok(Err(error)) => tracing::debug!(%error, "TLS handshake failed"),
         Err(_) => tracing::debug!("TLS handshake took too long"),
     }
+    None
 }
 
 async fn serve_http(
@@ -139,6 +157,7 @@ async fn serve_http(
     let mut connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_TIMEOUT)
+        .max_buf_size(MAX_BUFFER_BYTES)
         .serve_connection(TokioIo::new(stream), service);
     let mut stopping = false;
     let ended = loop {

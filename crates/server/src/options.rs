@@ -31,8 +31,9 @@ pub struct ServeOptions {
     pub audit_days: u32,
     /// A Keystone whose tokens are good here, beside our own.
     pub keystone: Option<KeystoneOptions>,
-    /// How many connections are served at once; more have to wait.
-    pub max_connections: usize,
+    /// How many connections are served at once; more have to wait. Default: as many as the system lets
+    /// this process open files, but for some that it needs itself.
+    pub max_connections: Option<usize>,
 }
 
 /// Where Keystone is.
@@ -58,7 +59,7 @@ impl ServeOptions {
             database: None,
             audit_days: 365,
             keystone: None,
-            max_connections: 4096,
+            max_connections: None,
         }
     }
 }

@@ -10,6 +10,7 @@ use rustls::ServerConfig;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
+use crate::app::sources::Listed;
 use crate::app::{App, Parts};
 use crate::audit::AuditLog;
 use crate::first_start::{self, DataDirectory, Names, Reached};
@@ -17,7 +18,7 @@ use crate::identity::{Keystone, Known};
 use crate::options::ServeOptions;
 use crate::tls::TlsMode;
 use crate::wakeups::Wakeups;
-use crate::{http, listener, reconcilers, tls};
+use crate::{file_limit, http, listener, reconcilers, tls};
 
 /// A control plane that listens and is ready to run.
 #[derive(Debug)]
@@ -81,12 +82,15 @@ impl Server {
             project,
             revision: options.revision,
             wakeups: Wakeups::default(),
+            listed: Listed::default(),
             known: Known::default(),
             keystone,
             audit: AuditLog::default(),
             audit_days: options.audit_days,
         }));
-        let max_connections = options.max_connections;
+        let max_connections = options
+            .max_connections
+            .unwrap_or_else(file_limit::connections);
         Ok(Self {
             app,
             listener,

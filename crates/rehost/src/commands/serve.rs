@@ -61,6 +61,10 @@ pub(crate) struct Options {
     /// How many days entries of the audit log are kept.
     #[arg(long, value_name = "DAYS", default_value_t = 365)]
     audit_days: u32,
+    /// How many connections are served at once; more have to wait. Default: as many as the limit of
+    /// open files (`ulimit -Hn`, systemd's `LimitNOFILE`) leaves room for. An agent keeps one.
+    #[arg(long, value_name = "COUNT")]
+    max_connections: Option<usize>,
     /// Which text of the API is followed where its versions contradict each other.
     #[arg(long, value_enum, default_value = "2025-09")]
     api_revision: ApiRevision,
@@ -110,6 +114,7 @@ pub(crate) fn run(options: Options) -> Result<ExitCode> {
         tls: options.tls,
         database: options.database,
         audit_days: options.audit_days,
+        max_connections: options.max_connections,
         keystone: options.keystone_url.map(|url| KeystoneOptions {
             url,
             ca_file: options.keystone_ca_file,

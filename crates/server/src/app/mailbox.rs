@@ -22,12 +22,12 @@ pub(crate) async fn command(
 ) -> Result<ShowCommandResponse, ApiError> {
     let listener = app.wakeups.listen(id);
     let deadline = deadline(wait_seconds);
-    sources::load(app, caller, id).await?;
-    app.store.touch_source(id, now_ms());
     let answer = loop {
         let news = listener.catch();
-        let (pending, answer) = look(app, caller, id).await?;
-        if pending || !news.come_before(deadline).await {
+        // In a box, because a hundred thousand that wait shall not keep room for looking.
+        let (pending, answer) = Box::pin(look(app, caller, id)).await?;
+        app.store.touch_source(id, now_ms());
+        if pending || wait_seconds.is_none() || !news.come_before(deadline).await {
             break answer;
         }
     };

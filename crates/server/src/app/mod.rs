@@ -64,6 +64,8 @@ pub(crate) struct Parts {
     pub(crate) project: Named,
     pub(crate) revision: Revision,
     pub(crate) wakeups: Wakeups,
+    /// Parts of lists of source servers that were shown lately.
+    pub(crate) listed: sources::Listed,
     /// Who calls, as far as that was looked up lately.
     pub(crate) known: Known,
     /// Whose tokens are good beside our own.

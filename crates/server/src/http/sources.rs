@@ -2,11 +2,12 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::response::Response;
+use axum::response::{IntoResponse as _, Response};
+use http::header::CONTENT_TYPE;
 use rehost_sms_api::bodies::{
     CommandBody, DeleteIds, EmptyResult, ListErrorServersQuery, ListErrorServersResponse,
-    ListServersQuery, ListServersResponse, PostSourceServerBody, PutCopyStateReq, PutDiskInfoReq,
-    PutSourceServerBody, ShowCommandResponse, ShowOverviewResponse, ShowServerResponse,
+    ListServersQuery, PostSourceServerBody, PutCopyStateReq, PutDiskInfoReq, PutSourceServerBody,
+    ShowCommandResponse, ShowOverviewResponse, ShowServerResponse,
 };
 use serde::Deserialize;
 
@@ -31,8 +32,9 @@ pub(super) async fn list(
     State(app): State<App>,
     caller: Caller,
     QueryOf(query): QueryOf<ListServersQuery>,
-) -> Result<Json<ListServersResponse>, ApiError> {
-    sources::list(&app, &caller, query).await.map(Json)
+) -> Result<Response, ApiError> {
+    let json = sources::list(&app, &caller, query).await?;
+    Ok(([(CONTENT_TYPE, "application/json")], json).into_response())
 }
 
 /// `GET /v3/sources/overview`

@@ -3,14 +3,16 @@
 mod change;
 mod delete;
 mod inventory;
+mod list;
 mod register;
 mod show;
 
 pub(crate) use change::{change_state, update, update_disks};
 pub(crate) use delete::delete;
 pub(crate) use inventory::{inventory, rules_inventory};
+pub(crate) use list::{Listed, list};
 pub(crate) use register::register;
-pub(crate) use show::{address, errors, list, overview, show};
+pub(crate) use show::{address, errors, overview, show};
 
 use rehost_migration::source::{MigrationCycle, SourceState};
 use rehost_sms_api::errors::ErrorCode;

@@ -1,21 +1,20 @@
-//! Showing source servers: one, a list, numbers, failures.
+//! Showing source servers: one, numbers, failures. Lists are in `list`.
 
 use rehost_migration::source::SourceState;
 use rehost_migration::task::TaskState;
 use rehost_sms_api::bodies::{
-    EnvironmentCheck, ListErrorServersQuery, ListErrorServersResponse, ListServersQuery,
-    ListServersResponse, MigrationErrors, ShowOverviewResponse, ShowServerResponse,
-    SourceServersResponseBody,
+    EnvironmentCheck, ListErrorServersQuery, ListErrorServersResponse, MigrationErrors,
+    ShowOverviewResponse, ShowServerResponse,
 };
 use rehost_sms_api::errors::ErrorCode;
-use rehost_store::{SourceFilter, SourceRow, TaskFilter};
+use rehost_store::{SourceRow, TaskFilter};
 
 use super::inventory::{inventory, proposal};
 use super::{is_connected, load};
-use crate::app::list::{count, enterprise_project, given, page};
+use crate::app::App;
+use crate::app::list::{count, enterprise_project, page};
 use crate::app::stored::from_json;
 use crate::app::tasks::{self, Task};
-use crate::app::{App, CONNECTED_MS};
 use crate::clock::now_ms;
 use crate::errors::{ApiError, refuse};
 use crate::identity::Caller;
@@ -65,82 +64,6 @@ pub(crate) async fn show(
         has_tc: inventory.has_tc,
         start_type: inventory.start_type,
         adjust_disk: Some(false),
-    })
-}
-
-/// Source servers that fit (SMS, ListServers).
-pub(crate) async fn list(
-    app: &App,
-    caller: &Caller,
-    query: ListServersQuery,
-) -> Result<ListServersResponse, ApiError> {
-    let page = page(query.limit, query.offset, 200, 200)?;
-    let state = match given(query.state) {
-        Some(word) => {
-            let state: SourceState = word.parse().map_err(|_| unknown_word("state"))?;
-            Some(state.as_str().to_owned())
-        }
-        None => None,
-    };
-    let connected_since = now_ms().saturating_sub(CONNECTED_MS).saturating_add(1);
-    let ip = given(query.ip);
-    let filter = SourceFilter {
-        domain_id: caller.domain_id.clone(),
-        state,
-        name: given(query.name),
-        id: given(query.id),
-        // SMS: ip has precedence over ipv6.
-        ipv6: given(query.ipv6).filter(|_| ip.is_none()),
-        ip,
-        migproject: given(query.migproject),
-        migration_cycle: given(query.migration_cycle).map(|word| word.to_lowercase()),
-        enterprise_project: enterprise_project(query.enterprise_project_id),
-        seen_since: (query.connected == Some(true)).then_some(connected_since),
-        unseen_since: (query.connected == Some(false)).then_some(connected_since),
-        has_consistency_result: query.is_consistency_result_exist,
-        target_id: given(query.vm_id),
-        owner: None,
-    };
-    let (rows, total) = app.store.sources_with_tasks(&filter, page).await?;
-    let source_servers = rows
-        .into_iter()
-        .map(|(row, task)| listed(row, task.map(Task::open).transpose()?.as_ref()))
-        .collect::<Result<_, ApiError>>()?;
-    Ok(ListServersResponse {
-        count: count(total),
-        source_servers,
-    })
-}
-
-fn listed(row: SourceRow, task: Option<&Task>) -> Result<SourceServersResponseBody, ApiError> {
-    let inventory = inventory(&row)?;
-    let figures = task.map(|task| task.figures.clone()).unwrap_or_default();
-    Ok(SourceServersResponseBody {
-        connected: Some(is_connected(&row, now_ms())),
-        checks: checks(&row)?,
-        init_target_server: Some(proposal(&inventory)),
-        current_task: task.map(tasks::listed_in_source),
-        replicatesize: Some(figures.replicatesize.unwrap_or(0)),
-        totalsize: Some(figures.totalsize.unwrap_or(0)),
-        is_consistency_result_exist: Some(task.is_some_and(|task| task.row.checked != 0)),
-        ip: Some(address(&row)),
-        id: Some(row.id),
-        name: Some(row.name),
-        enterprise_project_id: Some(row.enterprise_project),
-        add_date: Some(row.add_date),
-        os_type: inventory.os_type,
-        os_version: inventory.os_version,
-        oem_system: inventory.oem_system,
-        state: Some(row.state),
-        cpu_quantity: inventory.cpu_quantity,
-        memory: inventory.memory,
-        stage_action_time: Some(row.stage_action_time),
-        last_visit_time: Some(row.last_visit_time),
-        migration_cycle: Some(row.migration_cycle),
-        state_action_time: Some(row.state_action_time),
-        has_tc: inventory.has_tc,
-        start_type: inventory.start_type,
-        agent_version: inventory.agent_version,
     })
 }
 
@@ -207,7 +130,7 @@ pub(crate) async fn errors(
     })
 }
 
-fn checks(row: &SourceRow) -> Result<Vec<EnvironmentCheck>, ApiError> {
+pub(super) fn checks(row: &SourceRow) -> Result<Vec<EnvironmentCheck>, ApiError> {
     from_json(&row.checks, "list of checks")
 }
 
@@ -220,7 +143,7 @@ pub(crate) fn address(row: &SourceRow) -> String {
     }
 }
 
-fn unknown_word(name: &str) -> ApiError {
+pub(super) fn unknown_word(name: &str) -> ApiError {
     refuse(
         ErrorCode::Parameters,
         format!("{name} is none of the words of the API reference."),
