@@ -266,7 +266,7 @@ fn it_starts_changes_and_destroys_a_task(site: &mut Site) -> Result<()> {
         .find(|option| option.config_key == "LINUX_CPU_LIMIT");
     let cpu = cpu.map(|option| (option.config_value.as_str(), option.config_status.as_str()));
     assert_eq!(cpu, Some(("60", "testA")));
-    assert_eq!(read.options.migrate_type, "MIGRATE_BLOCK");
+    assert_eq!(read.options.migrate_type, "LINUX_MIGRATE_BLOCK");
     let row: Vec<SourceRow> =
         provider.pages(&format!("/v3/sources?id={source}"), "source_servers")?;
     let current = row.first().context("the source")?.current_task.clone();

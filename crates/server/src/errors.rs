@@ -149,6 +149,7 @@ impl IntoResponse for ApiError {
             Self::Iam { status, message } => {
                 (*status, Json(IamErrorBody::new(status.as_u16(), message))).into_response()
             }
+            Self::Store(StoreError::Full { .. }) => self.failed(ErrorCode::DiskFull),
             Self::Store(_) => self.failed(ErrorCode::Database),
             Self::Certificate(_) | Self::Stored { .. } | Self::Internal { .. } => {
                 self.failed(ErrorCode::ServiceError)

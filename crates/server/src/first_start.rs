@@ -174,7 +174,7 @@ pub(crate) async fn ensure_first_domain(
     let domain = accounts::new_domain(id.clone(), DOMAIN_NAME, project, Some(user), Some(key))?;
     let login = FirstLogin {
         endpoint: reached.endpoint.to_owned(),
-        iam_endpoint: reached.endpoint.to_owned(),
+        iam_endpoint: iam_endpoint(reached),
         ca_file: reached.ca_file.map(Path::to_path_buf),
         domain_name: domain.domain.name.clone(),
         domain_id: id.clone(),
@@ -225,6 +225,11 @@ async fn names(store: &Store, domain_id: &str) -> anyhow::Result<Option<Names>> 
             name: project.name,
         },
     }))
+}
+
+/// IAM has a base of its own, because clients discover its versions there in another form than SMS's.
+fn iam_endpoint(reached: Reached<'_>) -> String {
+    format!("{}/iam", reached.endpoint)
 }
 
 fn remove_aside(data: &DataDirectory) -> anyhow::Result<()> {
@@ -280,7 +285,7 @@ fn refresh_first_login(data: &DataDirectory, reached: Reached<'_>) -> anyhow::Re
         return Ok(());
     }
     login.endpoint = reached.endpoint.to_owned();
-    login.iam_endpoint = reached.endpoint.to_owned();
+    login.iam_endpoint = iam_endpoint(reached);
     login.ca_file = ca_file;
     write_aside(data, &login)?;
     finish_first_login(data)

@@ -23,7 +23,7 @@ fn the_first_start_says_how_to_log_in_and_to_nobody_else() {
     assert_eq!(mode("rehost.db"), 0o600);
     let endpoint = format!("https://{}", plane.address);
     assert_eq!(plane.text("endpoint"), endpoint, "with the real port");
-    assert_eq!(plane.text("iam_endpoint"), endpoint);
+    assert_eq!(plane.text("iam_endpoint"), format!("{endpoint}/iam"));
     for key in [
         "domain_name",
         "domain_id",

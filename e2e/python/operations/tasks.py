@@ -114,7 +114,7 @@ def settings(world):
     configure(client, task_id, "MIGRATE_EXCLUDE_DIR", "/var/cache")
     configure(client, task_id, "LINUX_CPU_LIMIT", "50")
     told = client.show_config_setting(ShowConfigSettingRequest(task_id=task_id))
-    assert (told.task_id, told.migrate_type) == (task_id, "MIGRATE_BLOCK"), told
+    assert (told.task_id, told.migrate_type) == (task_id, "LINUX_MIGRATE_BLOCK"), told
     assert ("LINUX_CPU_LIMIT", "50") in [
         (setting.config_key, setting.config_value) for setting in told.configurations
     ], told

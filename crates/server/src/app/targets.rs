@@ -1,7 +1,9 @@
 //! Target servers: they announce themselves, and operators see and remove them.
 
 use rehost_sms_api::errors::ErrorCode;
-use rehost_sms_api::rehost::{TargetList, TargetRegistration, TargetSummary};
+use rehost_sms_api::rehost::{
+    CloudServer, CloudServerResponse, TargetList, TargetRegistration, TargetSummary,
+};
 use rehost_store::{StoreError, TargetRow};
 
 use super::stored::{from_json, to_json};
@@ -71,6 +73,27 @@ pub(crate) async fn list(app: &App, caller: &Caller) -> Result<TargetList, ApiEr
     Ok(TargetList {
         count: targets.len(),
         targets,
+    })
+}
+
+/// A target as clients look for a cloud server.
+pub(crate) async fn as_cloud_server(
+    app: &App,
+    caller: &Caller,
+    id: &str,
+) -> Result<CloudServerResponse, ApiError> {
+    let row = load(app, caller, id).await?;
+    let status = if is_connected(&row) {
+        "ACTIVE"
+    } else {
+        "SHUTOFF"
+    };
+    Ok(CloudServerResponse {
+        server: CloudServer {
+            status: status.to_owned(),
+            id: row.id,
+            name: row.name,
+        },
     })
 }
 

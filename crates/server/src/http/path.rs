@@ -14,10 +14,10 @@ impl<S: Send + Sync> FromRequestParts<S> for PathId {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
-        Path::from_request_parts(parts, state)
-            .await
-            .map(|Path(id)| Self(id))
-            .map_err(|_| not_utf8())
+        match Path::<String>::from_request_parts(parts, state).await {
+            Ok(Path(id)) if !id.contains('\0') => Ok(Self(id)),
+            _ => Err(no_text()),
+        }
     }
 }
 
@@ -29,16 +29,19 @@ impl<S: Send + Sync> FromRequestParts<S> for PathIds {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
-        Path::from_request_parts(parts, state)
-            .await
-            .map(|Path((first, second))| Self(first, second))
-            .map_err(|_| not_utf8())
+        match Path::<(String, String)>::from_request_parts(parts, state).await {
+            Ok(Path((first, second))) if !first.contains('\0') && !second.contains('\0') => {
+                Ok(Self(first, second))
+            }
+            _ => Err(no_text()),
+        }
     }
 }
 
-fn not_utf8() -> ApiError {
+/// PostgreSQL takes no character of code 0, and no id has one.
+fn no_text() -> ApiError {
     refuse(
         ErrorCode::Parameters,
-        "The path is not percent-encoded UTF-8.",
+        "The path is not percent-encoded UTF-8, or holds the character of code 0.",
     )
 }

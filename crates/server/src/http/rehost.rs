@@ -7,13 +7,13 @@ use axum::response::{IntoResponse as _, Response};
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use rehost_sms_api::bodies::EmptyResult;
 use rehost_sms_api::rehost::{
-    Health, JoinRequest, JoinTokenRequest, JoinTokenResponse, MigrationReport, SourceAssignment,
-    TargetAssignments, TargetList, TargetRegistration, TargetTaskReport,
+    CloudServerResponse, Health, JoinRequest, JoinTokenRequest, JoinTokenResponse, MigrationReport,
+    SourceAssignment, TargetAssignments, TargetList, TargetRegistration, TargetTaskReport,
 };
 use serde::Deserialize;
 
 use super::body::JsonBody;
-use super::path::PathId;
+use super::path::{PathId, PathIds};
 use super::query::QueryOf;
 use crate::app::{self, App, proofs, reports, targets, tasks};
 use crate::audit::AuditObject;
@@ -59,6 +59,15 @@ pub(super) async fn list_targets(
     caller: Caller,
 ) -> Result<Json<TargetList>, ApiError> {
     targets::list(&app, &caller).await.map(Json)
+}
+
+/// `GET /v1/{project_id}/cloudservers/{server_id}`
+pub(super) async fn show_cloud_server(
+    State(app): State<App>,
+    caller: Caller,
+    PathIds(_, id): PathIds,
+) -> Result<Json<CloudServerResponse>, ApiError> {
+    targets::as_cloud_server(&app, &caller, &id).await.map(Json)
 }
 
 /// `DELETE /rehost/v1/targets/{id}`

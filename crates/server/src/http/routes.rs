@@ -20,6 +20,8 @@ pub(crate) fn router(app: App) -> Router {
         routes.layer(from_fn_with_state((app.clone(), body_use), gate))
     };
     let whole = Router::new()
+        .nest("/iam", iam_routes())
+        .route("/iam/", get(versions::discover))
         .merge(service_routes())
         .merge(source_routes())
         .merge(task_routes())
@@ -46,6 +48,7 @@ fn service_routes() -> Router<App> {
         .route("/healthz", get(rehost::health))
         .route("/openapi.json", get(documentation::openapi))
         .route("/docs", get(documentation::page))
+        .route("/iam", get(versions::discover))
         .route("/v3/config", get(service::config))
         .route(
             "/v3/privacy-agreements",
@@ -175,6 +178,10 @@ fn rehost_routes() -> Router<App> {
     Router::new()
         .route("/rehost/v1/join", post(rehost::join))
         .route("/rehost/v1/join-tokens", post(rehost::make_join_token))
+        .route(
+            "/v1/{project_id}/cloudservers/{server_id}",
+            get(rehost::show_cloud_server),
+        )
         .route("/rehost/v1/targets", get(rehost::list_targets))
         .route("/rehost/v1/targets/self", put(rehost::register_target))
         .route(

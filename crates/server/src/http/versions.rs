@@ -2,6 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
+use rehost_sms_api::bodies::iam::IamVersions;
 use rehost_sms_api::bodies::{Link, ListApiVersionResponse, Version};
 use rehost_sms_api::errors::GatewayReason;
 use serde_json::{Value, json};
@@ -18,6 +19,11 @@ pub(super) async fn list(State(app): State<App>) -> Json<ListApiVersionResponse>
     Json(ListApiVersionResponse {
         versions: vec![version(&app)],
     })
+}
+
+/// `GET /iam`: the form of Keystone, for clients that discover the versions of IAM at its base.
+pub(super) async fn discover(State(app): State<App>) -> Json<IamVersions> {
+    Json(IamVersions::new(format!("{}/iam/v3/", app.endpoint)))
 }
 
 /// `GET /v3`: the version flat, as SMS's SDK reads it, and inside `version`, as Keystone clients do.

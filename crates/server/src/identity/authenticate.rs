@@ -42,7 +42,7 @@ pub(crate) async fn gate(
     mut request: Request,
     next: Next,
 ) -> Response {
-    let Some(operation) = Operation::of_route(request.method().as_str(), path.as_str()) else {
+    let Some(operation) = operation_of(&request, path.as_str()) else {
         return ApiError::from(GatewayReason::NoSuchApi).into_response();
     };
     // A path that is no text is refused by its route, in the service's words.
@@ -56,7 +56,8 @@ pub(crate) async fn gate(
         let response = next.run(request).await;
         return audit::note(&app, call, response).await;
     }
-    let request = match identify(&app, body_use, request).await {
+    // In boxes, because what a long poll waits in shall not keep room for the way there and back.
+    let request = match Box::pin(identify(&app, body_use, request)).await {
         Ok((caller, request)) => {
             call.caller = Some(caller.clone());
             authorise(operation, &caller).map(|()| (caller, request))
@@ -71,7 +72,17 @@ pub(crate) async fn gate(
         Err(error) if operation.path == "/v3/auth/tokens" => error.in_iam_form().into_response(),
         Err(error) => error.into_response(),
     };
-    audit::note(&app, call, response).await
+    Box::pin(audit::note(&app, call, response)).await
+}
+
+/// The operation of a route. IAM is served below its own base, too, which means the same.
+fn operation_of(request: &Request, path: &str) -> Option<&'static Operation> {
+    let path = match path.strip_prefix("/iam") {
+        Some("" | "/") => "/iam",
+        Some(rest) => rest,
+        None => path,
+    };
+    Operation::of_route(request.method().as_str(), path)
 }
 
 async fn identify(

@@ -75,13 +75,13 @@ pub struct ListTasksQuery {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[param(max_length = 255)]
     pub name: Option<String>,
-    /// Task id.
+    /// Task id; empty means any.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[param(min_length = 1, max_length = 36)]
+    #[param(max_length = 36)]
     pub id: Option<String>,
-    /// Source server id.
+    /// Source server id; empty means any.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[param(min_length = 1, max_length = 36)]
+    #[param(max_length = 36)]
     pub source_server_id: Option<String>,
     /// Page size, 0 to 200; absent means 100.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -123,9 +123,9 @@ pub struct ListTemplatesQuery {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[param(maximum = 65535, default = 0)]
     pub offset: Option<u32>,
-    /// Template id.
+    /// Template id; empty means any.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[param(min_length = 1, max_length = 36, pattern = "^[a-zA-Z0-9-]{1,36}$")]
+    #[param(max_length = 36, pattern = "^[a-zA-Z0-9-]{0,36}$")]
     pub id: Option<String>,
 }
 

@@ -44,7 +44,7 @@ pub struct Nics {
     pub name: Option<String>,
     /// Subnet gateway and mask.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(required, nullable = false, max_length = 255)]
+    #[schema(max_length = 255)]
     pub cidr: Option<String>,
     /// Address for the server; assigned automatically when absent.
     #[serde(skip_serializing_if = "Option::is_none")]

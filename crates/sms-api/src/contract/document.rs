@@ -109,10 +109,14 @@ fn described(operation: &Operation) -> utoipa::openapi::path::Operation {
     if operation.deprecated {
         builder = builder.deprecated(Some(Deprecated::True));
     }
-    let body = RequestBodyBuilder::new().required(Some(Required::True));
+    let required = match operation.body {
+        Body::OptionalJson(_) => Required::False,
+        _ => Required::True,
+    };
+    let body = RequestBodyBuilder::new().required(Some(required));
     match operation.body {
         Body::None => {}
-        Body::Json(form) => {
+        Body::Json(form) | Body::OptionalJson(form) => {
             let schema = Ref::from_schema_name((form.name)());
             let content = ContentBuilder::new().schema(Some(schema)).build();
             builder = builder.request_body(Some(body.content("application/json", content).build()));
@@ -175,7 +179,7 @@ fn components() -> Components {
         }
     };
     for operation in operations() {
-        if let Body::Json(form) = &operation.body {
+        if let Body::Json(form) | Body::OptionalJson(form) = &operation.body {
             add(form);
         }
         if let Answer::Json { form, .. } = &operation.answer {

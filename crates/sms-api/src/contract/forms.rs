@@ -34,6 +34,8 @@ pub(super) enum Body {
     None,
     /// JSON of this form.
     Json(Form),
+    /// JSON of this form, or nothing, which counts as `{}`.
+    OptionalJson(Form),
     /// Bytes of any length.
     Stream(&'static str),
 }

@@ -231,6 +231,11 @@ impl Operation {
         self
     }
 
+    const fn may_take<T: ToSchema>(mut self) -> Self {
+        self.body = Body::OptionalJson(Form::of::<T>());
+        self
+    }
+
     const fn takes_stream(mut self, media_type: &'static str) -> Self {
         self.body = Body::Stream(media_type);
         self
@@ -389,6 +394,7 @@ mod tests {
                 "show_openapi",
                 "show_docs",
                 "issue_token",
+                "list_iam_versions",
                 "join",
                 "download_log_archive",
             ]

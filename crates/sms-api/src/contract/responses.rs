@@ -91,6 +91,17 @@ pub(super) const REFUSALS: &[Refusal] = &[
     IAM_REFUSAL,
 ];
 
+/// Operations whose bodies name things that must be there.
+const NAMES_THINGS: [&str; 7] = [
+    "create_task",
+    "delete_servers",
+    "delete_tasks",
+    "delete_templates",
+    "export_consistency_results",
+    "register_server",
+    "show_config_setting",
+];
+
 impl Refusal {
     /// The refusal as a component of the document.
     pub(super) fn response(&self) -> Response {
@@ -145,7 +156,7 @@ fn refusals(operation: &Operation) -> Vec<&'static Refusal> {
     if operation.access != Access::Everyone {
         refusals.extend([&UNAUTHORIZED, &FORBIDDEN, &TOO_MANY]);
     }
-    if operation.path_parameters().next().is_some() {
+    if operation.path_parameters().next().is_some() || NAMES_THINGS.contains(&operation.id) {
         refusals.push(&NOT_FOUND);
     }
     if operation.path.starts_with("/rehost/") && operation.method != Method::Get {

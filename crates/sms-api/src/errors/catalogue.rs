@@ -219,6 +219,7 @@ catalogue! {
     DomainNameTaken "REHOST.5006" 409 "There is a domain of this name already." "Choose another name.";
     ProjectIdUnknown "REHOST.5007" 404 "There is no project of this id." "List the projects with GET /v3/projects.";
     IdentityServiceDown "REHOST.5008" 503 "The identity service (Keystone) that tokens are checked with gives no usable answer." "Try again; if it lasts, tell who runs the control plane: its log says what is wrong.";
+    DiskFull "REHOST.4002" 507 "The disk of the control plane's database is full; nothing was changed." "Free space on it and try again; nothing else needs to be done.";
     RouteUnknown "REHOST.4001" 404 "There is no such route." "Compare method and path with the documentation.";
 }
 

@@ -21,9 +21,10 @@ pub use join::{
 pub use report::{MigrationReport, VolumeReport};
 pub use service::{Health, StoredLogArchive};
 pub use target::{
-    AssignedVolume, CertificateSet, CommandWaitQuery, DataPath, ImageFormat, MappedVolume,
-    SourceAssignment, TargetAssignment, TargetAssignments, TargetAssignmentsQuery, TargetDevice,
-    TargetList, TargetRegistration, TargetSummary, TargetTaskReport, TargetTaskState, WantedPhase,
+    AssignedVolume, CertificateSet, CloudServer, CloudServerResponse, CommandWaitQuery, DataPath,
+    ImageFormat, MappedVolume, SourceAssignment, TargetAssignment, TargetAssignments,
+    TargetAssignmentsQuery, TargetDevice, TargetList, TargetRegistration, TargetSummary,
+    TargetTaskReport, TargetTaskState, WantedPhase,
 };
 pub use users::{
     AccessKey, AccessKeyList, AccountRole, CreateAccessKeyRequest, CreateUserRequest,

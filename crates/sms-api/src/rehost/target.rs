@@ -231,3 +231,21 @@ pub struct MappedVolume {
     /// Size in bytes.
     pub size_bytes: u64,
 }
+/// Answer of `GET /v1/{project_id}/cloudservers/{server_id}`: a target as a cloud server, as far as
+/// clients of SMS look at one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct CloudServerResponse {
+    /// The server.
+    pub server: CloudServer,
+}
+
+/// A target as a cloud server.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct CloudServer {
+    /// Id of the target.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// `ACTIVE` while its receiver is connected, else `SHUTOFF`.
+    pub status: String,
+}

@@ -2,7 +2,7 @@
 
 use rehost_migration::speed::{self, SpeedError, Window};
 use rehost_sms_api::bodies::{
-    ConfigBody, ConfigurationRequestBody, ConsistencyResult, ConsistencyResultRecord,
+    ConfigBody, ConfigurationRequestBody, ConsistencyResult, ConsistencyResultRecord, PostTask,
     SetConsistencyResultRequestBody, ShowConfigSettingResponse, ShowConsistencyResultResponse,
     ShowsSpeedLimitsResponse, SpeedLimit, SpeedLimitlJson,
 };
@@ -116,9 +116,20 @@ pub(crate) async fn options(
     let rows = app.store.options(id, key).await?;
     Ok(ShowConfigSettingResponse {
         task_id: Some(id.to_owned()),
-        migrate_type: task.body.created.r#type,
+        migrate_type: Some(migrate_type(&task.body.created)),
         configurations: rows.into_iter().map(shown_option).collect(),
     })
+}
+
+/// System and method in one word (SMS, ShowConfigSetting).
+fn migrate_type(task: &PostTask) -> String {
+    let windows = task
+        .os_type
+        .as_deref()
+        .is_some_and(|os| os.eq_ignore_ascii_case("WINDOWS"));
+    let system = if windows { "WINDOWS" } else { "LINUX" };
+    let method = task.r#type.as_deref().unwrap_or("MIGRATE_BLOCK");
+    format!("{system}_{method}")
 }
 
 pub(super) fn shown_option(row: OptionRow) -> ConfigBody {

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::bodies::wire;
+use crate::bodies::{Link, wire};
 
 /// Answer of `GET /v3/auth/domains`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -117,6 +117,56 @@ pub struct IamUser {
     #[serde(default)]
     #[schema(required)]
     pub enabled: bool,
+}
+
+/// Answer of `GET /iam`: the versions of IAM, in Keystone's form.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(default)]
+pub struct IamVersions {
+    /// The versions.
+    pub versions: IamVersionValues,
+}
+
+/// The list inside of [`IamVersions`].
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(default)]
+pub struct IamVersionValues {
+    /// One version: 3.
+    #[schema(min_items = 1)]
+    pub values: Vec<IamVersion>,
+}
+
+/// A version of IAM.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(default)]
+pub struct IamVersion {
+    /// Name of the version.
+    pub id: String,
+    /// `stable`.
+    pub status: String,
+    /// Where it is.
+    pub links: Vec<Link>,
+}
+
+impl IamVersions {
+    /// Version 3 at this address.
+    #[must_use]
+    pub fn new(address: String) -> Self {
+        let link = Link {
+            href: Some(address),
+            rel: Some("self".to_owned()),
+        };
+        let version = IamVersion {
+            id: "v3.6".to_owned(),
+            status: "stable".to_owned(),
+            links: vec![link],
+        };
+        Self {
+            versions: IamVersionValues {
+                values: vec![version],
+            },
+        }
+    }
 }
 
 /// Keystone's links of a list.

@@ -7,7 +7,10 @@ mod directory;
 mod login;
 mod token;
 
-pub use directory::{Domain, DomainList, IamUser, IamUserList, ListLinks, Project, ProjectList};
+pub use directory::{
+    Domain, DomainList, IamUser, IamUserList, IamVersion, IamVersionValues, IamVersions, ListLinks,
+    Project, ProjectList,
+};
 pub use login::{
     Auth, AuthTokensRequest, Identity, PasswordIdentity, PasswordUser, Reference, Scope,
     TokenIdentity,

@@ -2,8 +2,11 @@
 //! own form.
 
 use super::{Access, Operation, Tag};
-use crate::bodies::iam::{AuthTokensRequest, DomainList, IamUserList, ProjectList, TokenResponse};
+use crate::bodies::iam::{
+    AuthTokensRequest, DomainList, IamUserList, IamVersions, ProjectList, TokenResponse,
+};
 use crate::contract::parameters;
+use crate::rehost::CloudServerResponse;
 
 pub(super) const OPERATIONS: &[Operation] = &[
     Operation::post("/v3/auth/tokens", "issue_token", "IssueToken")
@@ -38,4 +41,22 @@ pub(super) const OPERATIONS: &[Operation] = &[
         .parameters(parameters::users)
         .gives::<IamUserList>()
         .access(Access::Reader),
+    Operation::get("/iam", "list_iam_versions", "ListIamVersions")
+        .about(
+            Tag::IAM,
+            "Discover IAM; its routes are below /iam/v3 as well as below /v3",
+        )
+        .gives::<IamVersions>()
+        .access(Access::Everyone),
+    Operation::get(
+        "/v1/{project_id}/cloudservers/{server_id}",
+        "show_cloud_server",
+        "ShowCloudServer",
+    )
+    .about(
+        Tag::TARGETS,
+        "Look a target server up as a cloud server, as clients do before they make a task for it",
+    )
+    .gives::<CloudServerResponse>()
+    .access(Access::Reader),
 ];

@@ -55,7 +55,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
         Tag::ACCOUNTS,
         "Create an access key; its secret is shown this once",
     )
-    .takes::<CreateAccessKeyRequest>()
+    .may_take::<CreateAccessKeyRequest>()
     .gives::<CreatedAccessKey>()
     .access(Access::Administrator)
     .trace("addCredential"),

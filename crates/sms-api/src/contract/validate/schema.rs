@@ -104,6 +104,7 @@ impl Library {
             }
         }
         match value {
+            Value::String(text) if text.contains('\0') => Err(Fault::Nul.into()),
             Value::String(text) => schema.text.check(text).map_err(Found::from),
             Value::Number(number) => schema.number.check(number).map_err(Found::from),
             Value::Array(items) => self.check_list(&schema.list, items),

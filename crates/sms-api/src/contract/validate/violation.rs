@@ -39,6 +39,8 @@ pub enum Fault {
     Few(usize),
     /// It has more items than this.
     Many(usize),
+    /// It holds the character of code 0, which databases do not take.
+    Nul,
 }
 
 /// The first thing that is wrong with a request.
@@ -95,6 +97,7 @@ impl fmt::Display for Violation {
             Fault::Large(max) => write!(f, " must be at most {max}."),
             Fault::Few(min) => write!(f, " must have at least {min} {}.", items(*min)),
             Fault::Many(max) => write!(f, " must have at most {max} {}.", items(*max)),
+            Fault::Nul => f.write_str(" must not hold the character of code 0."),
         }
     }
 }
