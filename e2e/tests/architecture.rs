@@ -47,8 +47,9 @@ fn crates_use_each_other_along_the_arrows() -> Result<()> {
 
 #[test]
 fn every_crate_takes_the_lints_of_the_workspace() -> Result<()> {
-    for manifest in files(&["crates", "e2e", "xtask"], "toml")? {
-        let text = std::fs::read_to_string(&manifest)?;
+    let manifests = files(&["crates", "e2e", "xtask"], "toml")?;
+    for manifest in manifests.iter().filter(|file| file.ends_with("Cargo.toml")) {
+        let text = std::fs::read_to_string(manifest)?;
         assert!(
             text.contains("[lints]\nworkspace = true"),
             "{}",

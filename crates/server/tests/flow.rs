@@ -114,11 +114,13 @@ fn without_continuous_synchronisation_the_agent_goes_on_to_the_end_by_itself() {
         auto_start: Some(true),
         ..stage.task()
     });
+    // It starts when the agent asks for work.
+    assert_eq!(stage.states(&id), words("READY", "waiting", "setting"));
+    assert_eq!(stage.command(), "START");
     assert_eq!(
         stage.states(&id),
         words("RUNNING", "initialize", "replicating")
     );
-    assert_eq!(stage.command(), "START");
     stage.obeyed("START");
     stage.says("replicate", "replicating");
     stage.says("cutovering", "cutovering");
@@ -139,6 +141,7 @@ fn a_pause_and_a_failure_go_on_where_they_were() {
         auto_start: Some(true),
         ..stage.task()
     });
+    assert_eq!(stage.command(), "START");
     stage.obeyed("START");
     stage.says("replicate", "replicating");
     stage.act(&id, "stop").unwrap();
@@ -205,6 +208,7 @@ fn a_result_may_come_twice_and_a_wrong_one_is_refused() {
         auto_start: Some(true),
         ..stage.task()
     });
+    assert_eq!(stage.command(), "START");
     assert_refused(
         report(None, success, detail.clone()),
         ErrorCode::CommandMissing,

@@ -320,7 +320,7 @@ fn speed_windows_are_replaced_and_options_merged() {
         ErrorCode::ConfigSetting,
     );
     let shown = stage.agent.show_config_setting(&id, None).unwrap();
-    assert_eq!(shown.migrate_type.as_deref(), Some("MIGRATE_BLOCK"));
+    assert_eq!(shown.migrate_type.as_deref(), Some("LINUX_MIGRATE_BLOCK"));
     let values: Vec<_> = shown
         .configurations
         .iter()

@@ -2,7 +2,9 @@
 //!
 //! A command stays until its result is reported, so an agent that dies in between is given it again.
 
-use rehost_migration::task::{AgentEvent, Command, CommandResult, Event, Order, Task as Rules};
+use rehost_migration::task::{
+    Action, AgentEvent, Command, CommandResult, Event, Order, Task as Rules, TaskState,
+};
 use rehost_sms_api::bodies::{CommandBody, CommandParam, ShowCommandResponse};
 use rehost_sms_api::errors::ErrorCode;
 
@@ -41,8 +43,13 @@ async fn look(
     caller: &Caller,
     id: &str,
 ) -> Result<(bool, ShowCommandResponse), ApiError> {
-    let source = sources::load(app, caller, id).await?;
-    let task = tasks::of_source(app, id).await?;
+    let mut source = sources::load(app, caller, id).await?;
+    let mut task = tasks::of_source(app, id).await?;
+    if task.as_ref().is_some_and(starts_by_itself) {
+        start(app, id).await?;
+        source = sources::load(app, caller, id).await?;
+        task = tasks::of_source(app, id).await?;
+    }
     if let Some(name) = source.command_name {
         let param = source.command_param.as_deref().unwrap_or("{}");
         let param: CommandParam = from_json(param, "command")?;
@@ -51,6 +58,27 @@ async fn look(
     let name = Rules::idle_command(task.as_ref().map(|task| task.rules));
     let param = task.as_ref().map(|task| param_of(task, None));
     Ok((false, answer(name, param)))
+}
+
+/// A task that was made with `auto_start` is READY for whoever made it, and starts when its agent asks
+/// for work (Terraform shows the first, SMS says the second).
+fn starts_by_itself(task: &Task) -> bool {
+    task.rules.state == TaskState::Ready && task.body.created.auto_start == Some(true)
+}
+
+async fn start(app: &App, source_id: &str) -> Result<(), ApiError> {
+    retry!({
+        let source = app.store.source(source_id).await?;
+        let source = source.ok_or(ErrorCode::SourceUnknown)?;
+        let before = source.clone();
+        let mut scene = Scene::open(app, source, now_ms()).await?;
+        // Another poll may have been faster.
+        if scene.task.as_ref().is_some_and(starts_by_itself) {
+            scene.happens(Event::Operator(Action::Start))?;
+            scene.commit(app, &before).await?;
+        }
+        Ok(())
+    })
 }
 
 fn answer(name: &str, param: Option<CommandParam>) -> ShowCommandResponse {

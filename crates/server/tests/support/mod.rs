@@ -116,12 +116,6 @@ impl ControlPlane {
         self.run(Revision::default());
     }
 
-    /// As [`ControlPlane::restart`], following another revision of the contract.
-    pub fn restart_as(&mut self, revision: Revision) {
-        self.stop();
-        self.run(revision);
-    }
-
     /// As [`ControlPlane::restart`], and without TLS from now on.
     pub fn restart_plain(&mut self) {
         self.tls = TlsMode::Off;

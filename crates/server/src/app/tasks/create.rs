@@ -7,7 +7,7 @@ use rehost_migration::disk_mapping::{
 use rehost_migration::inventory::{Inventory, meant_bytes};
 use rehost_migration::preconditions::{self, Situation};
 use rehost_migration::resize::{self, DescribedDisk, ResizeError};
-use rehost_migration::task::{Action, Event, Task as Rules};
+use rehost_migration::task::Task as Rules;
 use rehost_sms_api::bodies::{PostTask, TargetServerByTask, UpdateTaskSpeedReq};
 use rehost_sms_api::errors::ErrorCode;
 use rehost_store::{SourceRow, StoreError, TargetRow, TaskRow};
@@ -56,10 +56,7 @@ pub(crate) async fn create(app: &App, caller: &Caller, body: PostTask) -> Result
             let ready = task.rules.source();
             sources::set_words(&mut source, ready.state, ready.cycle, now);
         }
-        let mut scene = Scene::with_new_task(source, task, now);
-        if body.auto_start == Some(true) {
-            scene.happens(Event::Operator(Action::Start))?;
-        }
+        let scene = Scene::with_new_task(source, task, now);
         // Only devices are shared between tasks, so that only where there are some a rival matters.
         let seen = offers_devices(&target)?.then_some(target.generation);
         match scene
