@@ -54,7 +54,7 @@ pub(crate) async fn seed(plane: &mut ControlPlane, count: usize) -> Result<Seede
         let rows: Vec<_> = numbers
             .map(|number| {
                 let source = copy_source(&source, number);
-                let has_task = number % SOURCES_A_TASK == 0;
+                let has_task = number.is_multiple_of(SOURCES_A_TASK);
                 let task = has_task.then(|| copy_task(&task, &source, number));
                 (source, task)
             })
@@ -136,7 +136,7 @@ fn copy_source(sample: &SourceRow, number: usize) -> SourceRow {
         (number >> 8) & 255,
         number & 255
     );
-    let has_task = number % SOURCES_A_TASK == 0;
+    let has_task = number.is_multiple_of(SOURCES_A_TASK);
     // What has a task is in the state of that task; the others are spread.
     let state = STATES[if has_task { 0 } else { number % STATES.len() }];
     SourceRow {

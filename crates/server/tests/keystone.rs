@@ -1,6 +1,5 @@
 //! The promise: Keystone's users come in with Keystone's tokens, each into the tenant of its project,
 //! and nobody comes in when Keystone gives no usable answer.
-#![expect(clippy::unwrap_used, reason = "a helper of a test fails the test")]
 
 mod support;
 

@@ -366,7 +366,6 @@ fn consistency_and_network_checks_are_shown() {
         cpu_usage: Some(1.0),
         mem_usage: Some(1.0),
         evaluation_result: Some("SUCCESS".into()),
-        ..NetworkCheckInfoRequestBody::default()
     };
     stage
         .agent

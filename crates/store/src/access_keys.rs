@@ -37,7 +37,7 @@ impl std::fmt::Debug for AccessKeyRow {
     }
 }
 
-/// How many columns [`columns!`] names.
+/// How many columns `columns!` names.
 const COLUMNS: usize = 8;
 
 macro_rules! columns {

@@ -50,7 +50,7 @@ pub(crate) struct Options {
         hide_env_values = true
     )]
     database: Option<Database>,
-    /// A Keystone (OpenStack) whose tokens are good here, such as https://keystone.example:5000. A
+    /// A Keystone (OpenStack) whose tokens are good here, such as `https://keystone.example:5000`. A
     /// project there is a tenant here; its roles admin, member and reader are administrator, operator
     /// and read-only. Users and keys of Rehost's own go on to work.
     #[arg(long, value_name = "URL")]
