@@ -373,6 +373,6 @@ pub struct TaskTargetServer {
     #[schema(max_length = 255)]
     pub image_disk_id: Option<String>,
     /// Snapshots kept for rolling the target back after cutover.
-    #[schema(max_length = 255)]
+    #[schema(max_length = 1024)]
     pub cutovered_snapshot_ids: Option<String>,
 }
