@@ -1,0 +1,50 @@
+//! Reading what on-disk structures consist of: pieces of a medium, and numbers in them.
+
+use crate::{Medium, Unmapped};
+
+/// A piece of the medium. Callers keep `length` to what their format permits.
+///
+/// # Errors
+/// [`Unmapped::Read`] if it reaches beyond the end or cannot be read.
+pub(crate) fn read(medium: &dyn Medium, offset: u64, length: usize) -> Result<Vec<u8>, Unmapped> {
+    let mut bytes = vec![0; length];
+    medium.read_at(&mut bytes, offset)?;
+    Ok(bytes)
+}
+
+/// A little-endian number of two bytes. What lies beyond the end counts as zero, so that no
+/// structure, however short, makes a reader panic.
+pub(crate) fn le16(bytes: &[u8], at: usize) -> u16 {
+    u16::from_le_bytes(array(bytes, at))
+}
+
+/// A little-endian number of four bytes, as [`le16`].
+pub(crate) fn le32(bytes: &[u8], at: usize) -> u32 {
+    u32::from_le_bytes(array(bytes, at))
+}
+
+/// A little-endian number of eight bytes, as [`le16`].
+pub(crate) fn le64(bytes: &[u8], at: usize) -> u64 {
+    u64::from_le_bytes(array(bytes, at))
+}
+
+fn array<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
+    std::array::from_fn(|index| {
+        let at = at.checked_add(index);
+        at.and_then(|at| bytes.get(at)).copied().unwrap_or(0)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_at_the_end_are_filled_up_with_zeros() {
+        let bytes = [1, 2, 3, 4, 5, 6, 7, 8, 9];
+        assert_eq!(le16(&bytes, 0), 0x0201);
+        assert_eq!(le32(&bytes, 7), 0x0908);
+        assert_eq!(le64(&bytes, 1), 0x0908_0706_0504_0302);
+        assert_eq!(le64(&bytes, usize::MAX), 0);
+    }
+}
