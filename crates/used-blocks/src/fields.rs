@@ -28,6 +28,21 @@ pub(crate) fn le64(bytes: &[u8], at: usize) -> u64 {
     u64::from_le_bytes(array(bytes, at))
 }
 
+/// A big-endian number of two bytes, as [`le16`].
+pub(crate) fn be16(bytes: &[u8], at: usize) -> u16 {
+    u16::from_be_bytes(array(bytes, at))
+}
+
+/// A big-endian number of four bytes, as [`le16`].
+pub(crate) fn be32(bytes: &[u8], at: usize) -> u32 {
+    u32::from_be_bytes(array(bytes, at))
+}
+
+/// A big-endian number of eight bytes, as [`le16`].
+pub(crate) fn be64(bytes: &[u8], at: usize) -> u64 {
+    u64::from_be_bytes(array(bytes, at))
+}
+
 fn array<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
     std::array::from_fn(|index| {
         let at = at.checked_add(index);
@@ -46,5 +61,8 @@ mod tests {
         assert_eq!(le32(&bytes, 7), 0x0908);
         assert_eq!(le64(&bytes, 1), 0x0908_0706_0504_0302);
         assert_eq!(le64(&bytes, usize::MAX), 0);
+        assert_eq!(be16(&bytes, 1), 0x0203);
+        assert_eq!(be32(&bytes, 7), 0x0809_0000);
+        assert_eq!(be64(&bytes, 1), 0x0203_0405_0607_0809);
     }
 }
