@@ -27,6 +27,23 @@ impl Extents {
         }
     }
 
+    /// The last range, if there is one.
+    #[must_use]
+    pub fn last(&self) -> Option<Range<u64>> {
+        self.0.last().cloned()
+    }
+
+    /// Adds every gap between two ranges that is not longer than this, in bytes.
+    pub fn fill_gaps(&mut self, longest_bytes: u64) {
+        self.0.dedup_by(|next, kept| {
+            let is_near = next.start - kept.end <= longest_bytes;
+            if is_near {
+                kept.end = next.end;
+            }
+            is_near
+        });
+    }
+
     /// All ranges, in whatever order they come.
     #[must_use]
     pub fn from_unordered(mut ranges: Vec<Range<u64>>) -> Self {

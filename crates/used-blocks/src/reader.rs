@@ -2,6 +2,27 @@
 
 use rehost_volumes::VolumeError;
 
+use crate::Extents;
+
+/// What a reader found out about one medium.
+#[derive(Debug)]
+pub(crate) struct Used {
+    /// What is in use, in bytes of the medium.
+    pub(crate) extents: Extents,
+    /// Whether this is all that is in use: false while a journal or log may hold changes of the
+    /// allocation that are not yet where the reader looks.
+    pub(crate) is_settled: bool,
+}
+
+impl From<Extents> for Used {
+    fn from(extents: Extents) -> Self {
+        Self {
+            extents,
+            is_settled: true,
+        }
+    }
+}
+
 /// Why there is no map, so that the region is copied as a whole. Shown to people.
 #[derive(Debug, thiserror::Error)]
 pub enum Unmapped {
