@@ -1,15 +1,31 @@
 //! Reading what on-disk structures consist of: pieces of a medium, and numbers in them.
 
+use rehost_volumes::{AlignedBuffer, to_usize};
+
 use crate::{Medium, Unmapped};
+
+/// What is read begins and ends at multiples of this, in bytes, so that devices are read past their
+/// page cache: it does not see what a mounted file system writes.
+const GRAIN_BYTES: u64 = 4096;
 
 /// A piece of the medium. Callers keep `length` to what their format permits.
 ///
 /// # Errors
 /// [`Unmapped::Read`] if it reaches beyond the end or cannot be read.
 pub(crate) fn read(medium: &dyn Medium, offset: u64, length: usize) -> Result<Vec<u8>, Unmapped> {
-    let mut bytes = vec![0; length];
-    medium.read_at(&mut bytes, offset)?;
-    Ok(bytes)
+    let size_bytes = medium.size_bytes();
+    let end = offset.checked_add(length as u64);
+    let Some(end) = end.filter(|end| *end <= size_bytes) else {
+        // The medium knows best what to say.
+        medium.read_at(&mut vec![0; length], offset)?;
+        return Ok(vec![0; length]);
+    };
+    let start = offset - offset % GRAIN_BYTES;
+    let end = end.next_multiple_of(GRAIN_BYTES).min(size_bytes);
+    let mut grains = AlignedBuffer::new(to_usize(end - start));
+    medium.read_at(&mut grains, start)?;
+    let within = to_usize(offset - start);
+    Ok(grains[within..within + length].to_vec())
 }
 
 /// A little-endian number of two bytes. What lies beyond the end counts as zero, so that no

@@ -14,10 +14,27 @@
 //! All readers read the medium itself, never a mount. The map of a file system in use may be a little
 //! old: whoever copies a live disk reads the map again while the file system is frozen.
 
+#[cfg(test)]
+mod ageing;
+mod btrfs;
+mod clusters;
+mod collector;
+mod crc;
 mod disk_map;
+mod exfat;
 mod extents;
+mod fat;
+mod fields;
+mod mapper;
 mod medium;
+mod ntfs;
+#[cfg(test)]
+mod oracle;
 mod reader;
+mod signature;
+mod view;
+mod volume_manager;
+mod xfs;
 
 pub use disk_map::{DiskMap, Region, RegionMap, map_disks};
 pub use extents::Extents;

@@ -1,0 +1,89 @@
+//! XFS: what is in use is what the free space trees of its allocation groups do not call free.
+//!
+//! ```text
+//!   group 0                                                 group 1
+//!   superblock | AGF | AGI | AGFL | trees, inodes, data ... | superblock | AGF | ...
+//!                 '--> free space by block number
+//! ```
+//!
+//! A group whose free space cannot be trusted counts as used as a whole; the others do not suffer.
+//! While the file system is mounted, the trees lag behind the log, and are caught in the middle of
+//! being written: a group that does not make sense is read again. Freezing brings them up to date.
+//! Real-time devices are not read here; the data device that goes with one is.
+//!
+//! Format: "XFS Algorithms & Data Structures", 3rd edition.
+
+mod free_space;
+mod log;
+mod superblock;
+
+#[cfg(test)]
+mod tests;
+
+use crate::reader::Used;
+use crate::{Extents, Medium, Unmapped};
+
+use free_space::{GroupMap, map_group};
+use superblock::Superblock;
+
+const WHAT: &str = "XFS";
+/// How often a group is read until it makes sense.
+const ATTEMPTS: usize = 3;
+
+/// What of the file system is in use, including whatever lies behind it on the medium.
+///
+/// # Errors
+/// [`Unmapped::Unknown`] if there is no XFS here; otherwise why its superblock is not trusted.
+pub(crate) fn used(medium: &dyn Medium) -> Result<Used, Unmapped> {
+    let superblock = Superblock::read(medium)?;
+    let mut extents = Extents::default();
+    let mut miscounted = Vec::new();
+    for group in 0..superblock.groups {
+        match map_patiently(medium, &superblock, group)? {
+            Some(map) => {
+                map.used.iter().for_each(|range| extents.push(range));
+                if !map.is_counted_right {
+                    miscounted.push(superblock.range_of(group));
+                }
+            }
+            None => extents.push(superblock.range_of(group)),
+        }
+    }
+    extents.push(superblock.blocks * superblock.block_bytes..medium.size_bytes());
+    if let Some(log) = superblock.log.clone() {
+        extents = extents.union(&Extents::whole(log));
+    }
+    // Last, so that whatever was logged since the first group was read is seen.
+    let is_settled = log::is_clean(medium, &superblock)?;
+    if is_settled {
+        // Nothing was under way that would explain it.
+        extents = extents.union(&Extents::from_unordered(miscounted));
+    }
+    Ok(Used {
+        extents,
+        is_settled,
+    })
+}
+
+/// The map of a group, or `None` if it never makes sense.
+fn map_patiently(
+    medium: &dyn Medium,
+    superblock: &Superblock,
+    group: u64,
+) -> Result<Option<GroupMap>, Unmapped> {
+    for _ in 0..ATTEMPTS {
+        match map_group(medium, superblock, group) {
+            Ok(map) => return Ok(Some(map)),
+            Err(Unmapped::Read(cause)) => return Err(cause.into()),
+            Err(_) => {}
+        }
+    }
+    Ok(None)
+}
+
+fn inconsistent(detail: &str) -> Unmapped {
+    Unmapped::Inconsistent {
+        what: WHAT,
+        detail: detail.into(),
+    }
+}
