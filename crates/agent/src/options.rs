@@ -1,9 +1,11 @@
 //! What an agent is started with.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rehost_log_files::LogSink;
+use rehost_replication::source::{AllocationMaps, UsedBlocks, WholeDisks};
 
 /// What an agent is started with.
 #[derive(Clone, Debug)]
@@ -21,9 +23,31 @@ pub struct AgentOptions {
     pub streams: u32,
     /// Where log lines go that are kept; the agent opens it in its state directory.
     pub logs: LogSink,
+    /// What of the disks is copied.
+    pub copy: CopyScope,
     /// Pause between two sync rounds. Each reads the disks as a whole, so the source gets time in
     /// between; a cut-over does not wait for it.
     pub sync_interval: Duration,
+}
+
+/// What of the disks is copied.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum CopyScope {
+    /// What partition tables, volume managers and file systems say is in use; the rest arrives as
+    /// zeros. What is not understood counts as used.
+    #[default]
+    Used,
+    /// Every byte.
+    Whole,
+}
+
+impl CopyScope {
+    pub(crate) fn used_blocks(self) -> Arc<dyn UsedBlocks> {
+        match self {
+            Self::Used => Arc::new(AllocationMaps),
+            Self::Whole => Arc::new(WholeDisks),
+        }
+    }
 }
 
 /// How an agent is known to the control plane.

@@ -48,6 +48,7 @@ pub fn run(options: &AgentOptions, stop: &AtomicBool) -> anyhow::Result<()> {
         quiet_time: quiet_time.clone(),
         logs: options.logs.clone(),
         streams: options.streams,
+        copy: options.copy,
         sync_interval: options.sync_interval,
         disks: Mutex::new(inventory.disks),
     });

@@ -12,7 +12,7 @@ use rehost_certificates::{
     TaskCertificates, data_path_client_config, data_path_server_config, server_name,
 };
 use rehost_replication::source::{
-    Control, Event, NoFreeze, Observer, Outcome, Peer, ReplicationJob, SourceVolume,
+    AllocationMaps, Control, Event, NoFreeze, Observer, Outcome, Peer, ReplicationJob, SourceVolume,
 };
 use rehost_replication::target::{Port, ReceivingTask, VolumeToReceive};
 use rehost_volumes::{ImageFormat, create_image, open_source};
@@ -58,6 +58,7 @@ fn main() -> Anyhow<()> {
             name: source.clone(),
             volume,
         }],
+        used_blocks: Arc::new(AllocationMaps),
         state_dir: state.path().join("source"),
         peer: Peer {
             address: "127.0.0.1".into(),

@@ -3,8 +3,7 @@
 //! Reads and writes go past the page cache where they can. For a block device that is a must: its
 //! cache does not see what a mounted file system writes. For files it keeps the cache for those who
 //! need it. What is not aligned (the odd end of an image) takes the cached path, which is coherent
-//! for files, and never happens on devices, whose size is a multiple of their own block size: the
-//! end of a disk with sectors of 512 bytes need not be that of a page.
+//! for files; of a device the blocks around it are read directly.
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -17,7 +16,7 @@ use std::time::{Duration, SystemTime};
 use rustix::fs::{FallocateFlags, OFlags, SeekFrom};
 
 use crate::buffer::{ALIGNMENT, is_aligned};
-use crate::{ChangeMark, Volume, VolumeError};
+use crate::{AlignedBuffer, CHUNK_BYTES, ChangeMark, Volume, VolumeError, to_usize};
 
 /// Age from which a file's time of change can be relied on; far above any file system's step.
 const MARK_SETTLE_TIME: Duration = Duration::from_secs(2);
@@ -109,6 +108,29 @@ impl FileVolume {
         }
     }
 
+    /// Reads from a device what is not aligned: whole blocks, directly, of which a part is wanted.
+    fn read_around(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+        let Some(direct) = &self.direct else {
+            return self.cached.read_exact_at(buffer, offset);
+        };
+        let block = self.block_bytes;
+        let mut blocks = AlignedBuffer::new(0);
+        let mut position = offset;
+        for part in buffer.chunks_mut(to_usize(CHUNK_BYTES)) {
+            let start = position / block * block;
+            let end = (position + part.len() as u64).next_multiple_of(block);
+            let length = to_usize(end - start);
+            if blocks.len() < length {
+                blocks = AlignedBuffer::new(length);
+            }
+            direct.read_exact_at(&mut blocks[..length], start)?;
+            let skipped = to_usize(position - start);
+            part.copy_from_slice(&blocks[skipped..skipped + part.len()]);
+            position += part.len() as u64;
+        }
+        Ok(())
+    }
+
     fn check_range(&self, offset: u64, length: u64) -> Result<(), VolumeError> {
         if offset
             .checked_add(length)
@@ -165,6 +187,11 @@ impl Volume for FileVolume {
         let length = buffer.len() as u64;
         self.check_range(offset, length)?;
         let (file, direct) = self.route(buffer, offset);
+        if !direct && self.kind == Kind::Device {
+            return self
+                .read_around(buffer, offset)
+                .map_err(|source| self.read_error(offset, length, source));
+        }
         match file.read_exact_at(buffer, offset) {
             // A device with blocks larger than our alignment, or a file system that takes the flag
             // on open and refuses it here: the cache still serves files correctly.

@@ -3,6 +3,11 @@
 //! It holds, per volume, the hash of every chunk of the source as it was when it was frozen, the
 //! root over them, and the root that the target computed from its own medium. Because all chunk
 //! hashes are in it, a later check names the chunk that differs and not just the fact.
+//!
+//! What the source does not use counts as zeros. The proof says how much that was, and by the digest
+//! of the map, what it was; the target is hashed whole, so it holds zeros there.
+
+use std::ops::Range;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -40,6 +45,8 @@ pub struct VolumeProof {
     pub name: String,
     /// Size in bytes.
     pub size_bytes: u64,
+    /// What of the source counts.
+    pub used: UsedRanges,
     /// Root of the source's hash tree, hexadecimal.
     pub source_root: String,
     /// Root of the target's hash tree, hexadecimal.
@@ -54,6 +61,43 @@ pub struct VolumeProof {
     pub differing_chunks: Vec<u64>,
     /// Hashes of the source's chunks, in order; runs of zeros are kept short.
     pub leaves: Vec<LeafRun>,
+}
+
+/// What of the source counts in its hashes; the rest is taken for zeros.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UsedRanges {
+    /// Whether anything was taken for zeros.
+    pub is_masked: bool,
+    /// Bytes that count.
+    pub used_bytes: u64,
+    /// BLAKE3, hexadecimal, over start and end of each range that counts, in bytes, ascending, as
+    /// 64-bit numbers with the lowest byte first.
+    pub map_digest: String,
+}
+
+impl UsedRanges {
+    /// For a volume of which `used` counts: ranges that neither overlap nor touch, ascending.
+    #[must_use]
+    pub fn new(size_bytes: u64, used: impl IntoIterator<Item = Range<u64>>) -> Self {
+        let mut hasher = blake3::Hasher::new();
+        let mut used_bytes = 0;
+        for range in used {
+            used_bytes += range.end - range.start;
+            hasher.update(&range.start.to_le_bytes());
+            hasher.update(&range.end.to_le_bytes());
+        }
+        Self {
+            is_masked: used_bytes < size_bytes,
+            used_bytes,
+            map_digest: hasher.finalize().to_hex().to_string(),
+        }
+    }
+
+    /// For a volume all of which counts.
+    #[must_use]
+    pub fn whole(size_bytes: u64) -> Self {
+        Self::new(size_bytes, (size_bytes > 0).then_some(0..size_bytes))
+    }
 }
 
 /// A run of chunk hashes.
@@ -108,15 +152,21 @@ impl Proof {
 }
 
 impl VolumeProof {
-    /// The proof of a volume from what both ends read.
+    /// The proof of a volume from what both ends read; `used` says what of the source counts.
     #[must_use]
-    pub fn new(name: &str, source: (&HashTree, i64), target: (&HashTree, i64)) -> Self {
+    pub fn new(
+        name: &str,
+        used: UsedRanges,
+        source: (&HashTree, i64),
+        target: (&HashTree, i64),
+    ) -> Self {
         let (source, source_read_at) = source;
         let (target, target_read_at) = target;
         let (source_root, target_root) = (source.root(), target.root());
         Self {
             name: name.to_owned(),
             size_bytes: source.size_bytes(),
+            used,
             source_root: source_root.to_string(),
             target_root: target_root.to_string(),
             source_read_at,
@@ -195,6 +245,21 @@ mod tests {
         HashTree::new(leaves.len() as u64 * CHUNK_BYTES, leaves).unwrap()
     }
 
+    fn whole(tree: &HashTree) -> UsedRanges {
+        UsedRanges::whole(tree.size_bytes())
+    }
+
+    #[test]
+    fn what_counts_is_told_by_its_sum_and_its_digest() {
+        assert!(!UsedRanges::whole(100).is_masked);
+        let part = UsedRanges::new(100, [0..10, 20..30]);
+        assert_eq!((part.is_masked, part.used_bytes), (true, 20));
+        assert_ne!(
+            part.map_digest,
+            UsedRanges::new(100, [0..10, 21..31]).map_digest
+        );
+    }
+
     #[test]
     fn a_proof_survives_its_document_and_keeps_zeros_short() {
         let zeros = zero_chunk_hash(CHUNK_BYTES);
@@ -203,7 +268,7 @@ mod tests {
         let source = tree(leaves.clone());
         leaves[4] = [8; 32];
         let target = tree(leaves);
-        let volume = VolumeProof::new("vda", (&source, 1), (&target, 2));
+        let volume = VolumeProof::new("vda", whole(&source), (&source, 1), (&target, 2));
         let proof = Proof::new("t", vec![volume]);
         assert!(!proof.equal);
         assert_eq!(proof.volumes[0].differing_chunks, [4]);
@@ -217,7 +282,7 @@ mod tests {
     #[test]
     fn a_changed_proof_contradicts_itself() {
         let source = tree(vec![[1; 32], [2; 32]]);
-        let good = VolumeProof::new("vda", (&source, 1), (&source, 1));
+        let good = VolumeProof::new("vda", whole(&source), (&source, 1), (&source, 1));
         let other = tree(vec![[1; 32], [3; 32]]);
         for leaves in [
             pack(&other),

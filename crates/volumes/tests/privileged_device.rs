@@ -29,3 +29,22 @@ fn privileged_the_end_of_a_device_is_never_read_from_its_cache() {
     volume.read_at(end, CHUNK_BYTES).unwrap();
     assert_eq!(*end, [7; 3 * 512]);
 }
+
+#[test]
+fn privileged_what_is_not_aligned_is_read_past_the_cache_too() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("disk");
+    let file = std::fs::File::create_new(&path).unwrap();
+    file.set_len(3 * CHUNK_BYTES).unwrap();
+    let device = LoopDevice::attach(&path).unwrap();
+    let volume = open_source(device.path()).unwrap();
+    let mut buffer = vec![7; to_usize(2 * CHUNK_BYTES)];
+    volume.read_at(&mut buffer, 1000).unwrap();
+    assert!(buffer.iter().all(|byte| *byte == 0));
+    file.write_all_at(b"written past the cache", CHUNK_BYTES - 5)
+        .unwrap();
+    volume.read_at(&mut buffer, 1000).unwrap();
+    let found = to_usize(CHUNK_BYTES) - 5 - 1000;
+    assert_eq!(buffer[found..found + 22], *b"written past the cache");
+    assert!(buffer[..found].iter().all(|byte| *byte == 0));
+}

@@ -110,7 +110,7 @@ pub(crate) fn difference(proof: &Proof) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use rehost_volumes::{HashTree, VolumeProof, zero_chunk_hash};
+    use rehost_volumes::{HashTree, UsedRanges, VolumeProof, zero_chunk_hash};
 
     use super::*;
 
@@ -122,7 +122,12 @@ mod tests {
         };
         let source = tree(zero_chunk_hash(1 << 20));
         let target = tree(zero_chunk_hash(if equal { 1 << 20 } else { 1 }));
-        let volume = VolumeProof::new("disk.img", (&source, 1), (&target, 2));
+        let volume = VolumeProof::new(
+            "disk.img",
+            UsedRanges::whole(size_bytes),
+            (&source, 1),
+            (&target, 2),
+        );
         let figures = VolumeFigures {
             name: "disk.img".into(),
             rounds: 2,

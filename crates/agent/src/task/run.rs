@@ -146,6 +146,7 @@ impl TaskRun {
         let mut job = ReplicationJob {
             task_id: self.task_id.clone(),
             volumes,
+            used_blocks: shared.copy.used_blocks(),
             state_dir: shared.store.task_dir(&self.task_id),
             peer: Peer {
                 address: String::new(),

@@ -12,6 +12,7 @@ use rehost_sms_api::client::Client;
 
 use super::run::{End, TaskRun};
 use crate::inventory::Disk;
+use crate::options::CopyScope;
 use crate::quiet::QuietTime;
 use crate::reports::Outbox;
 use crate::state::{CurrentTask, StateStore, TaskPhase};
@@ -29,6 +30,8 @@ pub(crate) struct Shared {
     /// What this process keeps of its log.
     pub logs: LogSink,
     pub streams: u32,
+    /// What of the disks is copied.
+    pub copy: CopyScope,
     /// Pause between two sync rounds.
     pub sync_interval: Duration,
     pub disks: Mutex<Vec<Disk>>,

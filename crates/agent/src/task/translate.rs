@@ -212,6 +212,12 @@ impl Observer for Translator {
                 tracing::warn!(reason, "the link to the receiver broke; opening it again");
                 self.trace(&format!("the link to the receiver broke: {reason}"));
             }
+            Event::Mapped { volumes } => {
+                for volume in volumes {
+                    let (name, used_bytes) = (&volume.name, volume.used_bytes);
+                    tracing::info!(name, used_bytes, whole = ?volume.notes, "what is copied of a disk");
+                }
+            }
             Event::PhaseBegan(phase) => {
                 tracing::info!(?phase, "begins");
                 self.phase_began(*phase);

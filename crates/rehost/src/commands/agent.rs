@@ -5,8 +5,8 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Result;
-use clap::Args;
-use rehost_agent::{AgentAccess, AgentOptions};
+use clap::{Args, ValueEnum};
+use rehost_agent::{AgentAccess, AgentOptions, CopyScope};
 use rehost_log_files::LogSink;
 
 use super::joining::JoinOptions;
@@ -38,8 +38,28 @@ pub(crate) struct Options {
     #[arg(long, value_name = "SECONDS", default_value = "30")]
     #[arg(value_parser = clap::value_parser!(u32).range(1..))]
     sync_interval_seconds: u32,
+    /// What of the disks is copied: the blocks that file systems use, or the whole of them. With
+    /// `used`, unused blocks arrive as zeros.
+    #[arg(long, value_enum, default_value = "used")]
+    copy: Copied,
     #[command(flatten)]
     key: KeyOptions,
+}
+
+/// What of the disks is copied.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Copied {
+    Used,
+    Whole,
+}
+
+impl From<Copied> for CopyScope {
+    fn from(copied: Copied) -> Self {
+        match copied {
+            Copied::Used => Self::Used,
+            Copied::Whole => Self::Whole,
+        }
+    }
 }
 
 /// How an agent is known that does not join, but calls with an access key as SMS's own agent does.
@@ -85,6 +105,7 @@ pub(crate) fn run(options: Options, logs: LogSink) -> Result<ExitCode> {
         disks: options.disks,
         streams: options.streams,
         logs,
+        copy: options.copy.into(),
         sync_interval: Duration::from_secs(options.sync_interval_seconds.into()),
     };
     run_until_interrupted(move |stop| rehost_agent::run(&agent, stop))

@@ -7,9 +7,10 @@ use std::sync::Arc;
 use anyhow::{Context as _, Result, bail, ensure};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
+use rehost_replication::source::{AllocationMaps, Extents, SourceVolume, UsedBlocks as _, UsedMap};
 use rehost_volumes::{
-    CHUNK_BYTES, Difference, Proof, Volume, WindowVolume, compare_volumes, compare_with_proof,
-    open_source,
+    CHUNK_BYTES, Difference, MaskedVolume, Proof, Volume, WindowVolume, compare_volumes,
+    compare_with_proof, open_source,
 };
 use serde::Serialize;
 
@@ -24,6 +25,8 @@ const SHOWN_DIFFERENCES: usize = 20;
 Examples:
   rehost verify /dev/vdb /srv/images/TASK/0-vdb.raw
       reads both disks and compares them
+  rehost verify --used-only /dev/vdb /srv/images/TASK/0-vdb.raw
+      compares what the file systems of the first disk use; the rest counts as zeros on both
   rehost tasks proof web1 --output proof.json
   rehost verify --proof proof.json /dev/vda=/srv/images/TASK/0-vda.raw
       checks a disk against what the source was when it was cut over; the source is not needed
@@ -37,6 +40,10 @@ pub(crate) struct Options {
     /// Proof of a migration, as `rehost tasks proof` writes it.
     #[arg(long, value_name = "FILE")]
     proof: Option<PathBuf>,
+    /// Compare only what is in use: unused blocks count as zeros on both disks. A copy has zeros
+    /// there, the source may not. The first disk says what it uses; with --proof, each disk.
+    #[arg(long)]
+    used_only: bool,
     /// Write the result as JSON.
     #[arg(long)]
     json: bool,
@@ -70,8 +77,8 @@ struct Differing {
 /// If standard output cannot be written; everything else is reported with exit code 2.
 pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     let verdicts = match &options.proof {
-        Some(proof) => against_proof(proof, &options.disks),
-        None => against_each_other(&options.disks),
+        Some(proof) => against_proof(proof, &options.disks, options.used_only),
+        None => against_each_other(&options.disks, options.used_only),
     };
     let verdicts = match verdicts {
         Ok(verdicts) => verdicts,
@@ -95,12 +102,18 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     })
 }
 
-fn against_each_other(disks: &[String]) -> Result<Vec<Verdict>> {
+fn against_each_other(disks: &[String], used_only: bool) -> Result<Vec<Verdict>> {
     let [left, right] = disks else {
         bail!("give two disks to compare, or --proof FILE and NAME=PATH of each disk to check");
     };
     let (left, right) = (Path::new(left), Path::new(right));
     let (left_volume, right_volume) = (open(left)?, open(right)?);
+    let (left_volume, right_volume) = if used_only {
+        let used = used_ranges(left_volume.clone());
+        (masked(left_volume, &used), masked(right_volume, &used))
+    } else {
+        (left_volume, right_volume)
+    };
     let bar = bar(
         right,
         left_volume.size_bytes().min(right_volume.size_bytes()),
@@ -118,7 +131,7 @@ fn against_each_other(disks: &[String]) -> Result<Vec<Verdict>> {
     )])
 }
 
-fn against_proof(path: &Path, disks: &[String]) -> Result<Vec<Verdict>> {
+fn against_proof(path: &Path, disks: &[String], used_only: bool) -> Result<Vec<Verdict>> {
     let json = std::fs::read(path).with_context(|| format!("read {}", path.display()))?;
     let proof = Proof::from_json(&json).with_context(|| format!("use {}", path.display()))?;
     let mut verdicts = Vec::new();
@@ -141,6 +154,12 @@ fn against_proof(path: &Path, disks: &[String]) -> Result<Vec<Verdict>> {
         })?;
         let tree = volume.source_tree()?;
         let medium = open(disk)?;
+        let medium = if used_only {
+            let used = used_ranges(medium.clone());
+            masked(medium, &used)
+        } else {
+            medium
+        };
         // A target device may be larger than the source disk: its first part is what counts, to
         // the byte, or the last chunk would have more in it than was copied.
         let window = WindowVolume::new(medium.clone(), tree.size_bytes());
@@ -163,6 +182,22 @@ fn against_proof(path: &Path, disks: &[String]) -> Result<Vec<Verdict>> {
 
 fn open(path: &Path) -> Result<Arc<dyn Volume>> {
     open_source(path).with_context(|| format!("open disk {}", path.display()))
+}
+
+/// What a disk uses, as its file systems say.
+fn used_ranges(volume: Arc<dyn Volume>) -> Extents {
+    let disk = SourceVolume {
+        index: 0,
+        name: String::new(),
+        volume,
+    };
+    let maps = AllocationMaps.read(std::slice::from_ref(&disk));
+    let whole = |map: UsedMap| map.used.union(&map.unsettled);
+    maps.into_iter().next().map(whole).unwrap_or_default()
+}
+
+fn masked(volume: Arc<dyn Volume>, used: &Extents) -> Arc<dyn Volume> {
+    Arc::new(MaskedVolume::new(volume, used.iter()))
 }
 
 /// A progress bar on a terminal; silent elsewhere.

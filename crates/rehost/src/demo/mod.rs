@@ -165,7 +165,7 @@ fn check_room(work: &Path, tree: &tree::Tree) -> Result<()> {
 /// Compares source and target once more, by a command that knows nothing of the migration.
 fn compare(source: &Path, target: &Path) -> Result<()> {
     let said = Command::new(std::env::current_exe().context("find this executable")?)
-        .arg("verify")
+        .args(["verify", "--used-only"])
         .args([source, target])
         .output()
         .context("start rehost verify")?;
@@ -181,7 +181,10 @@ fn compare(source: &Path, target: &Path) -> Result<()> {
         let name = path.file_name().unwrap_or(path.as_os_str());
         name.to_string_lossy()
     });
-    output::print(&format!("rehost verify: {} are equal", names.join(" and ")))
+    output::print(&format!(
+        "rehost verify --used-only: {} are equal",
+        names.join(" and ")
+    ))
 }
 
 #[cfg(test)]

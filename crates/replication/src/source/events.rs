@@ -21,6 +21,11 @@ pub enum Event {
         /// Why, for people.
         reason: String,
     },
+    /// It is known what of the disks is to be copied at first.
+    Mapped {
+        /// Each volume.
+        volumes: Vec<MappedVolume>,
+    },
     /// A phase begins.
     PhaseBegan(Phase),
     /// How far the phase is.
@@ -43,6 +48,17 @@ pub enum Event {
         /// For how long, in seconds; the length of the round if nothing had to be frozen.
         downtime_seconds: f64,
     },
+}
+
+/// What of a volume is to be copied.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MappedVolume {
+    /// Name of the disk.
+    pub name: String,
+    /// Bytes that count.
+    pub used_bytes: u64,
+    /// Why parts of it count as used as a whole, for people.
+    pub notes: Vec<String>,
 }
 
 /// What a replication is doing.

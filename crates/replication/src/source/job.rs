@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use rehost_volumes::{Proof, Volume};
 
+use super::UsedBlocks;
+
 /// A migration's copying, as the agent sees it.
 #[derive(Debug)]
 pub struct ReplicationJob {
@@ -13,6 +15,8 @@ pub struct ReplicationJob {
     pub task_id: String,
     /// The disks.
     pub volumes: Vec<SourceVolume>,
+    /// What of them is copied; the rest arrives as zeros.
+    pub used_blocks: Arc<dyn UsedBlocks>,
     /// Folder for the ledgers of this task; made if it is not there.
     pub state_dir: PathBuf,
     /// The receiver.

@@ -15,14 +15,16 @@ mod progress;
 mod round;
 mod run;
 mod stream;
+mod used;
 mod window;
 mod work;
 mod workers;
 
 pub use control::Control;
 pub use error::{SourceError, error_chain};
-pub use events::{Event, Observer, Phase, Progress};
+pub use events::{Event, MappedVolume, Observer, Phase, Progress};
 pub use freeze::{FreezeError, Freezer, NoFreeze};
 pub use job::{Finished, Outcome, Peer, ReplicationJob, SourceVolume, Unchecked, VolumeFigures};
 pub use probe::{LinkFigures, LinkProbe, measure};
 pub use run::run;
+pub use used::{AllocationMaps, Extents, UsedBlocks, UsedMap, WholeDisks};

@@ -3,16 +3,17 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use rehost_volumes::{
-    AlignedBuffer, CHUNK_BYTES, ChunkHash, HoleFinder, chunk_range, hash_chunks, nonzero_segments,
-    to_usize, zero_chunk_hash,
+    AlignedBuffer, CHUNK_BYTES, ChunkHash, HoleFinder, Volume as _, chunk_range, hash_chunks,
+    nonzero_segments, to_usize, zero_chunk_hash,
 };
 
+use super::SourceError;
 use super::control::Control;
 use super::ledger::Ledger;
 use super::progress::Counters;
 use super::stream::SourceStream;
+use super::used::View;
 use super::work::{Unit, WorkQueue};
-use super::{SourceError, SourceVolume};
 use crate::wire::{Announce, Chunk, HashSource, HashesRequest, Hex32, Kind, ZeroRun};
 
 /// Chunks in a unit of the full copy: small, so that streams end together.
@@ -45,7 +46,7 @@ pub(super) struct Hashed {
 pub(super) struct Round<'a> {
     pub(super) number: u32,
     pub(super) kind: Kinds,
-    pub(super) volumes: &'a [SourceVolume],
+    pub(super) views: &'a [View],
     pub(super) ledgers: &'a [Ledger],
     pub(super) queue: WorkQueue,
     pub(super) control: &'a Control,
@@ -95,14 +96,14 @@ impl Round<'_> {
         present: &[u8],
         buffer: &mut AlignedBuffer,
     ) -> Result<Option<Hashed>, SourceError> {
-        let volume = &self.volumes[unit.position];
-        let size_bytes = volume.volume.size_bytes();
+        let view = &self.views[unit.position];
+        let size_bytes = view.size_bytes();
         let mut hashes = Vec::new();
-        let mut holes = HoleFinder::new(&*volume.volume, unit.chunks.start * CHUNK_BYTES)?;
+        let mut holes = HoleFinder::new(&*view.volume, unit.chunks.start * CHUNK_BYTES)?;
         let mut zeros = 0..0;
         for chunk in unit.chunks.clone() {
             let range = chunk_range(chunk, size_bytes);
-            self.counters.add(range.end - range.start);
+            self.counters.add(view.used_bytes(chunk..chunk + 1));
             if present[to_usize(chunk / 8)] & (1 << (chunk % 8)) != 0 {
                 continue;
             }
@@ -139,10 +140,10 @@ impl Round<'_> {
         chunk: u64,
         buffer: &mut AlignedBuffer,
     ) -> Result<Option<ChunkHash>, SourceError> {
-        let volume = &self.volumes[position];
-        let range = chunk_range(chunk, volume.volume.size_bytes());
+        let view = &self.views[position];
+        let range = chunk_range(chunk, view.size_bytes());
         let content = &mut buffer[..to_usize(range.end - range.start)];
-        volume.volume.read_at(content, range.start)?;
+        view.volume.read_at(content, range.start)?;
         let segments = nonzero_segments(content);
         if segments.is_empty() {
             return Ok(None);
@@ -155,7 +156,7 @@ impl Round<'_> {
         let payload_bytes = payload.iter().map(|part| part.len() as u64).sum();
         let narrow = |offset| u32::try_from(offset).unwrap_or(u32::MAX);
         let message = Chunk {
-            volume: volume.index,
+            volume: view.index,
             chunk,
             hash: Hex32(hash),
             segments: segments
@@ -180,7 +181,7 @@ impl Round<'_> {
             return Ok(());
         }
         let message = ZeroRun {
-            volume: self.volumes[position].index,
+            volume: self.views[position].index,
             first: chunks.start,
             count: chunks.end - chunks.start,
         };
@@ -197,21 +198,15 @@ impl Round<'_> {
         unit: &Unit,
         buffer: &mut AlignedBuffer,
     ) -> Result<Hashed, SourceError> {
-        let volume = &self.volumes[unit.position];
+        let view = &self.views[unit.position];
         let first = unit.chunks.start;
         let recorded = self.ask_hashes(stream, unit, HashSource::Journal)?;
         let mut hashes: Vec<ChunkHash> = Vec::with_capacity(recorded.len());
-        hash_chunks(
-            &*volume.volume,
-            unit.chunks.clone(),
-            buffer,
-            |chunk, hash| {
-                let range = chunk_range(chunk, volume.volume.size_bytes());
-                self.counters.add(range.end - range.start);
-                hashes.push(hash);
-                Ok::<(), SourceError>(())
-            },
-        )?;
+        hash_chunks(&*view.volume, unit.chunks.clone(), buffer, |chunk, hash| {
+            self.counters.add(view.used_bytes(chunk..chunk + 1));
+            hashes.push(hash);
+            Ok::<(), SourceError>(())
+        })?;
         let changed: Vec<u64> = (first..)
             .zip(hashes.iter().zip(&recorded))
             .filter(|(_, (mine, theirs))| mine != theirs)
@@ -219,7 +214,7 @@ impl Round<'_> {
             .collect();
         if !changed.is_empty() {
             let announce = Announce {
-                volume: volume.index,
+                volume: view.index,
                 chunks: changed.clone(),
             };
             stream.ask(&announce, Kind::Announced, 0)?;
@@ -232,7 +227,7 @@ impl Round<'_> {
             if hash.is_none() {
                 self.send_zeros(stream, unit.position, chunk..chunk + 1)?;
             }
-            let range = chunk_range(chunk, volume.volume.size_bytes());
+            let range = chunk_range(chunk, view.size_bytes());
             hashes[to_usize(chunk - first)] =
                 hash.unwrap_or_else(|| zero_chunk_hash(range.end - range.start));
         }
@@ -245,7 +240,7 @@ impl Round<'_> {
 
     fn ask_medium(&self, stream: &mut SourceStream, unit: &Unit) -> Result<Hashed, SourceError> {
         let hashes = self.ask_hashes(stream, unit, HashSource::Medium)?;
-        let size_bytes = self.volumes[unit.position].volume.size_bytes();
+        let size_bytes = self.views[unit.position].size_bytes();
         let start = chunk_range(unit.chunks.start, size_bytes).start;
         let end = chunk_range(unit.chunks.end - 1, size_bytes).end;
         self.counters.add(end - start);
@@ -264,7 +259,7 @@ impl Round<'_> {
     ) -> Result<Vec<ChunkHash>, SourceError> {
         let count = unit.chunks.end - unit.chunks.start;
         let request = HashesRequest {
-            volume: self.volumes[unit.position].index,
+            volume: self.views[unit.position].index,
             first: unit.chunks.start,
             count,
             from,

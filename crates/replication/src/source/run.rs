@@ -17,19 +17,20 @@ use std::hash::{BuildHasher, Hasher};
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use rehost_volumes::{ChangeMark, HashTree, Proof, VolumeProof, chunk_count};
+use rehost_volumes::{ChangeMark, HashTree, Proof, UsedRanges, VolumeProof, chunk_count};
 
 use super::control::{Control, Wanted};
-use super::events::{Event, Observer, Phase};
+use super::events::{Event, MappedVolume, Observer, Phase};
 use super::freeze::Freezer;
 use super::job::{Finished, Outcome, ReplicationJob, Unchecked};
 use super::ledger::{Ledger, Rounds};
 use super::progress::{Counters, Reporter};
 use super::round::{COPY_UNIT_CHUNKS, HASH_UNIT_CHUNKS, Hashed, Kinds, Round};
 use super::stream::SourceStream;
+use super::used::{Source, View};
 use super::work::WorkQueue;
 use super::workers::{share, trees};
-use super::{SourceError, VolumeFigures, error_chain};
+use super::{SourceError, VolumeFigures, WholeDisks, error_chain};
 
 /// For how long a lost link is opened again before the caller is asked for a new address.
 const LINK_PATIENCE: Duration = Duration::from_secs(30);
@@ -164,8 +165,11 @@ impl<'a> Replication<'a> {
         self.rounds.round = 1;
         let marks = self.change_marks()?;
         let present = self.presence(streams)?;
+        let views = self.views(Source::InUse);
+        self.tell_maps(&views);
         let copied = self.round(
             streams,
+            &views,
             Phase::FullCopy,
             Kinds::Full { present },
             COPY_UNIT_CHUNKS,
@@ -175,15 +179,28 @@ impl<'a> Replication<'a> {
         }
         self.rounds.full_copy_done = true;
         self.rounds.save(&self.job.state_dir)?;
-        if marks.is_none() || self.change_marks()? != marks {
+        let is_settled = views.iter().all(|view| view.is_settled);
+        if marks.is_none() || !is_settled || self.change_marks()? != marks {
             return Ok(None);
         }
-        Ok(trees(&self.job.volumes, copied)
-            .ok()
-            .map(|trees| SourceTrees {
-                trees,
-                read_at: now_milliseconds(),
-            }))
+        Ok(SourceTrees::new(&views, copied, now_milliseconds()).ok())
+    }
+
+    /// The disks by the maps of this moment.
+    fn views(&self, source: Source) -> Vec<View> {
+        View::all(&self.job.volumes, &*self.job.used_blocks, source)
+    }
+
+    fn tell_maps(&self, views: &[View]) {
+        let volumes = self.job.volumes.iter().zip(views);
+        let volumes = volumes.map(|(volume, view)| MappedVolume {
+            name: volume.name.clone(),
+            used_bytes: view.used.total_bytes(),
+            notes: view.notes.clone(),
+        });
+        self.observer.event(&Event::Mapped {
+            volumes: volumes.collect(),
+        });
     }
 
     /// The marks of all disks, if all keep one.
@@ -214,7 +231,8 @@ impl<'a> Replication<'a> {
         let phase = Phase::Sync {
             round: self.rounds.round,
         };
-        self.round(streams, phase, Kinds::Changes, HASH_UNIT_CHUNKS)?;
+        let views = self.views(Source::InUse);
+        self.round(streams, &views, phase, Kinds::Changes, HASH_UNIT_CHUNKS)?;
         Ok(())
     }
 
@@ -267,8 +285,9 @@ impl<'a> Replication<'a> {
         if self.control.should_stop() {
             return Ok(Outcome::Stopped);
         }
-        let trees = trees(&self.job.volumes, seen)?;
-        self.verify(streams, SourceTrees { trees, read_at }, downtime_seconds)
+        let (views, seen) = seen;
+        let source = SourceTrees::new(&views, seen, read_at)?;
+        self.verify(streams, source, downtime_seconds)
     }
 
     /// Lets the target hash its medium and compares, unless that is to be skipped.
@@ -278,11 +297,13 @@ impl<'a> Replication<'a> {
         source: SourceTrees,
         downtime_seconds: f64,
     ) -> Result<Outcome, SourceError> {
-        let seen = self.round(streams, Phase::Verifying, Kinds::Verify, HASH_UNIT_CHUNKS)?;
+        let whole = View::all(&self.job.volumes, &WholeDisks, Source::AtRest);
+        let (phase, kind) = (Phase::Verifying, Kinds::Verify);
+        let seen = self.round(streams, &whole, phase, kind, HASH_UNIT_CHUNKS)?;
         if self.control.should_stop() {
             return Ok(Outcome::Stopped);
         }
-        let target = trees(&self.job.volumes, seen);
+        let target = trees(&whole, seen);
         let target_read_at = now_milliseconds();
         let figures = self.figures().into_iter();
         let figures = figures.map(|figures| VolumeFigures {
@@ -301,15 +322,13 @@ impl<'a> Replication<'a> {
             target => target?,
         };
         streams.drain(..).for_each(SourceStream::goodbye);
-        let proofs = self
-            .job
-            .volumes
-            .iter()
-            .zip(source.trees.iter().zip(&target));
-        let proofs = proofs.map(|(volume, (tree, target))| {
+        let ends = source.disks.into_iter().zip(&target);
+        let proofs = self.job.volumes.iter().zip(ends);
+        let proofs = proofs.map(|(volume, ((tree, used), target))| {
             VolumeProof::new(
                 &volume.name,
-                (tree, source.read_at),
+                used,
+                (&tree, source.read_at),
                 (target, target_read_at),
             )
         });
@@ -333,17 +352,13 @@ impl<'a> Replication<'a> {
     fn round(
         &self,
         streams: &mut [SourceStream],
+        views: &[View],
         phase: Phase,
         kind: Kinds,
         unit_chunks: u64,
     ) -> Result<Vec<Hashed>, SourceError> {
         self.observer.event(&Event::PhaseBegan(phase));
-        let total = self
-            .job
-            .volumes
-            .iter()
-            .map(|volume| volume.volume.size_bytes())
-            .sum();
+        let total = views.iter().map(|view| view.used.total_bytes()).sum();
         let mut reporter = Reporter::new(phase, total);
         let wire_before = self.wire_bytes();
         let begun = Instant::now();
@@ -351,7 +366,7 @@ impl<'a> Replication<'a> {
             let wire_bytes = self.wire_bytes() - wire_before;
             reporter.report(&round.counters, wire_bytes, self.observer);
         };
-        let result = self.work(streams, kind, unit_chunks, &mut report);
+        let result = self.work(streams, views, kind, unit_chunks, &mut report);
         if phase != Phase::Verifying {
             self.add_round(begun, result.is_ok())?;
             self.observer.event(&Event::RoundDone {
@@ -371,15 +386,18 @@ impl<'a> Replication<'a> {
         &self,
         streams: &mut [SourceStream],
         freezer: &dyn Freezer,
-    ) -> Result<Vec<Hashed>, SourceError> {
+    ) -> Result<(Vec<View>, Vec<Hashed>), SourceError> {
         let begun = Instant::now();
-        let result = self.work(streams, Kinds::Changes, HASH_UNIT_CHUNKS, &mut |round| {
+        let views = self.views(Source::AtRest);
+        let mut held = |round: &Round<'_>| {
             if !freezer.is_held() {
                 round.halt();
             }
-        });
+        };
+        let kind = Kinds::Changes;
+        let result = self.work(streams, &views, kind, HASH_UNIT_CHUNKS, &mut held);
         self.add_round(begun, result.is_ok())?;
-        result
+        Ok((views, result?))
     }
 
     fn add_round(&self, begun: Instant, whole: bool) -> Result<(), SourceError> {
@@ -393,18 +411,16 @@ impl<'a> Replication<'a> {
     fn work(
         &self,
         streams: &mut [SourceStream],
+        views: &[View],
         kind: Kinds,
         unit_chunks: u64,
         meanwhile: &mut dyn FnMut(&Round<'_>),
     ) -> Result<Vec<Hashed>, SourceError> {
-        let volumes = &self.job.volumes;
-        let chunk_counts = volumes
-            .iter()
-            .map(|volume| chunk_count(volume.volume.size_bytes()));
+        let chunk_counts = views.iter().map(|view| chunk_count(view.size_bytes()));
         let round = Round {
             number: self.rounds.round,
             kind,
-            volumes,
+            views,
             ledgers: &self.ledgers,
             queue: WorkQueue::new(chunk_counts, unit_chunks),
             control: self.control,
@@ -421,9 +437,18 @@ impl<'a> Replication<'a> {
 
 /// What the source's disks held when they were last read as a whole.
 struct SourceTrees {
-    trees: Vec<HashTree>,
+    /// Per disk: its tree, and what of it counts.
+    disks: Vec<(HashTree, UsedRanges)>,
     /// Milliseconds since 1970.
     read_at: i64,
+}
+
+impl SourceTrees {
+    fn new(views: &[View], seen: Vec<Hashed>, read_at: i64) -> Result<Self, SourceError> {
+        let used = views.iter().map(View::for_proof);
+        let disks = trees(views, seen)?.into_iter().zip(used).collect();
+        Ok(Self { disks, read_at })
+    }
 }
 
 fn now_milliseconds() -> i64 {

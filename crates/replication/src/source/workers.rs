@@ -6,10 +6,11 @@ use std::time::{Duration, Instant};
 
 use rehost_volumes::HashTree;
 
+use super::SourceError;
 use super::progress::REPORT_INTERVAL;
 use super::round::{Hashed, Round};
 use super::stream::SourceStream;
-use super::{SourceError, SourceVolume};
+use super::used::View;
 use crate::transport::FrameWriter;
 
 /// How long workers may take to come to an end after a stop was asked for. What is in flight then is
@@ -80,18 +81,15 @@ fn gather(
 }
 
 /// Puts the stretches that the workers saw together to one tree per volume.
-pub(super) fn trees(
-    volumes: &[SourceVolume],
-    mut seen: Vec<Hashed>,
-) -> Result<Vec<HashTree>, SourceError> {
+pub(super) fn trees(views: &[View], mut seen: Vec<Hashed>) -> Result<Vec<HashTree>, SourceError> {
     seen.sort_unstable_by_key(|part| (part.position, part.first));
     let mut seen = seen.into_iter().peekable();
-    let trees = volumes.iter().enumerate().map(|(position, volume)| {
+    let trees = views.iter().enumerate().map(|(position, view)| {
         let mut leaves = Vec::new();
         while let Some(part) = seen.next_if(|part| part.position == position) {
             leaves.extend(part.hashes);
         }
-        HashTree::new(volume.volume.size_bytes(), leaves)
+        HashTree::new(view.size_bytes(), leaves)
             .ok_or(SourceError::Protocol("hashes of some chunks are missing"))
     });
     trees.collect()

@@ -17,7 +17,7 @@ use rehost_certificates::{
 };
 use rehost_replication::source::{
     Control, Event, NoFreeze, Observer, Outcome, Peer, Phase, ReplicationJob, SourceError,
-    SourceVolume,
+    SourceVolume, WholeDisks,
 };
 use rehost_replication::target::{Port, ReceivingTask, VolumeToReceive};
 use rehost_volumes::{CHUNK_BYTES, ImageFormat, create_image, open_source, open_target, to_usize};
@@ -139,6 +139,7 @@ impl Pair {
         ReplicationJob {
             task_id: "task-1".into(),
             volumes: volumes.collect(),
+            used_blocks: Arc::new(WholeDisks),
             state_dir: self.path("state"),
             peer: Peer {
                 address: address.ip().to_string(),
