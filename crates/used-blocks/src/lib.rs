@@ -22,6 +22,7 @@ mod collector;
 mod crc;
 mod disk_map;
 mod exfat;
+mod ext;
 mod extents;
 mod fat;
 mod fields;
@@ -30,8 +31,10 @@ mod medium;
 mod ntfs;
 #[cfg(test)]
 mod oracle;
+mod partitions;
 mod reader;
 mod signature;
+mod swap;
 mod view;
 mod volume_manager;
 mod xfs;

@@ -10,11 +10,13 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use crate::collector::Collector;
+use crate::partitions::PartitionTable;
 use crate::reader::Used;
 use crate::view::View;
 use crate::volume_manager::Assembled;
 use crate::{
-    DiskMap, Extents, Medium, Region, RegionMap, Unmapped, btrfs, exfat, fat, ntfs, signature, xfs,
+    DiskMap, Extents, Medium, Region, RegionMap, Unmapped, btrfs, exfat, ext, fat, ntfs,
+    partitions, signature, swap, xfs,
 };
 
 /// Deeper than arrays in volumes in arrays nobody builds.
@@ -113,12 +115,56 @@ impl<'a> Mapper<'a> {
     }
 
     /// Finds out what a medium holds, and maps it if it stands alone.
+    ///
+    /// Members of arrays come before partition tables: one that shows through from the array lies on
+    /// the array. A table and a file system in the same place contradict each other.
     fn look_at(&mut self, found: Found<'a>) {
-        let content = match signature::identify(&*found.view) {
-            Ok(content) => content,
-            Err(reason) => return self.whole(&found, Region::Unknown, &Arc::new(reason)),
+        let content = signature::identify(&*found.view);
+        if found.is_partition || matches!(content, Ok(Some(Region::Md))) {
+            return match content {
+                Ok(content) => self.map(found, content),
+                Err(reason) => self.whole(&found, Region::Unknown, &Arc::new(reason)),
+            };
+        }
+        match (partitions::read_table(&*found.view), content) {
+            (Ok(None), Ok(content)) => self.map(found, content),
+            (Ok(Some(table)), Ok(None)) => self.partition(&found, &table),
+            (Ok(Some(_)), Ok(Some(content))) => {
+                let reason = Unmapped::Inconsistent {
+                    what: "disk",
+                    detail: format!("it carries both a partition table and the marks of {content}"),
+                };
+                self.whole(&found, Region::Unknown, &Arc::new(reason));
+            }
+            (Err(reason), _) => self.whole(&found, Region::PartitionTable, &Arc::new(reason)),
+            (_, Err(reason)) => self.whole(&found, Region::Unknown, &Arc::new(reason)),
+        }
+    }
+
+    /// Takes over a partition table: all that is not in a partition is used.
+    fn partition(&mut self, found: &Found<'a>, table: &PartitionTable) {
+        let part = |range: Range<u64>| Found {
+            view: View::part(&found.view, &range),
+            volume: found.volume.clone(),
+            is_partition: true,
         };
-        self.map(found, content);
+        self.add(found, &table.own);
+        self.note(found, Region::PartitionTable, true, None);
+        let ranges = table.partitions.iter().map(|one| one.range.clone());
+        let claimed = table.own.union(&Extents::from_unordered(ranges.collect()));
+        for gap in claimed.gaps(0..found.view.size_bytes()).iter() {
+            let gap = part(gap);
+            self.add(&gap, &Extents::whole(0..gap.view.size_bytes()));
+            self.note(&gap, Region::Gap, true, None);
+        }
+        for partition in &table.partitions {
+            let one = part(partition.range.clone());
+            if partition.is_boot_loader {
+                self.map(one, None);
+            } else {
+                self.enqueue(one);
+            }
+        }
     }
 
     fn map(&mut self, found: Found<'a>, content: Option<Region>) {
@@ -285,6 +331,8 @@ impl<'a> Mapper<'a> {
 /// The map of a file system that lies on one medium: one arm for each reader.
 fn read_alone(content: Region, medium: &dyn Medium) -> Result<Used, Unmapped> {
     match content {
+        Region::Ext => ext::used(medium),
+        Region::Swap => swap::used(medium).map(Used::from),
         Region::Xfs => xfs::used(medium),
         Region::Fat => fat::used(medium).map(Used::from),
         Region::ExFat => exfat::used(medium).map(Used::from),
@@ -302,3 +350,6 @@ fn assemble(manager: Region, members: &[&dyn Medium]) -> Option<Assembled> {
     let _ = (manager, members);
     None
 }
+
+#[cfg(test)]
+mod tests;
