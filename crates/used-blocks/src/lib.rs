@@ -26,7 +26,9 @@ mod ext;
 mod extents;
 mod fat;
 mod fields;
+mod lvm;
 mod mapper;
+mod md;
 mod medium;
 mod ntfs;
 #[cfg(test)]

@@ -15,7 +15,7 @@ use crate::reader::Used;
 use crate::view::View;
 use crate::volume_manager::Assembled;
 use crate::{
-    DiskMap, Extents, Medium, Region, RegionMap, Unmapped, btrfs, exfat, ext, fat, ntfs,
+    DiskMap, Extents, Medium, Region, RegionMap, Unmapped, btrfs, exfat, ext, fat, lvm, md, ntfs,
     partitions, signature, swap, xfs,
 };
 
@@ -347,8 +347,11 @@ fn read_alone(content: Region, medium: &dyn Medium) -> Result<Used, Unmapped> {
 
 /// What a volume manager makes of its members: one arm for each.
 fn assemble(manager: Region, members: &[&dyn Medium]) -> Option<Assembled> {
-    let _ = (manager, members);
-    None
+    match manager {
+        Region::Lvm => Some(lvm::assemble(members)),
+        Region::Md => Some(md::assemble(members)),
+        _ => None,
+    }
 }
 
 #[cfg(test)]

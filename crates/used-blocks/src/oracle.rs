@@ -20,7 +20,10 @@ impl Medium for InMemory {
 
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<(), VolumeError> {
         let start = usize::try_from(offset).unwrap_or(usize::MAX);
-        let part = self.0.get(start..).and_then(|rest| rest.get(..buffer.len()));
+        let part = self
+            .0
+            .get(start..)
+            .and_then(|rest| rest.get(..buffer.len()));
         buffer.copy_from_slice(part.ok_or_else(|| VolumeError::OutOfRange {
             path: "memory".into(),
             offset,
@@ -79,9 +82,14 @@ impl Image {
     pub(crate) fn partclone(&self, kind: &str) -> Extents {
         let log = self.directory.path().join("partclone.log");
         let domain = self.directory.path().join("domain");
-        let arguments = [Path::new("-D"), Path::new("-q"), Path::new("-s"), &self.path]
-            .into_iter()
-            .chain([Path::new("-L"), &log, Path::new("-O"), &domain]);
+        let arguments = [
+            Path::new("-D"),
+            Path::new("-q"),
+            Path::new("-s"),
+            &self.path,
+        ]
+        .into_iter()
+        .chain([Path::new("-L"), &log, Path::new("-O"), &domain]);
         run_tool(&format!("partclone.{kind}"), arguments).unwrap();
         let number = |text: &str| u64::from_str_radix(text.trim_start_matches("0x"), 16).unwrap();
         let mut extents = Extents::default();
@@ -120,5 +128,9 @@ impl Image {
 
 /// Fails if what is used in a map reaches beyond the medium.
 pub(crate) fn assert_within(extents: &Extents, medium: &dyn Medium) {
-    assert!(extents.last().is_none_or(|last| last.end <= medium.size_bytes()));
+    assert!(
+        extents
+            .last()
+            .is_none_or(|last| last.end <= medium.size_bytes())
+    );
 }

@@ -8,8 +8,8 @@
 //!
 //! Format: Microsoft, "exFAT file system specification", 1.00.
 
-use crate::fields::{le32, le64, read};
 use crate::clusters::Clusters;
+use crate::fields::{le32, le64, read};
 use crate::{Extents, Medium, Unmapped};
 
 const WHAT: &str = "exFAT";
@@ -91,8 +91,7 @@ impl<'a> Volume<'a> {
         if second && boot[110] != 2 {
             return Err(inconsistent("its active FAT is missing"));
         }
-        let fat_start =
-            sectors(u64::from(le32(&boot, 80)))? + if second { fat_bytes } else { 0 };
+        let fat_start = sectors(u64::from(le32(&boot, 80)))? + if second { fat_bytes } else { 0 };
         let cluster_bytes = 1 << (sector_shift + cluster_shift);
         if end > medium.size_bytes() {
             return Err(inconsistent("it is larger than what it lies on"));

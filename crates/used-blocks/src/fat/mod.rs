@@ -8,8 +8,8 @@
 
 use std::ops::Range;
 
-use crate::fields::{le16, le32, read};
 use crate::clusters::Clusters;
+use crate::fields::{le16, le32, read};
 use crate::{Extents, Medium, Unmapped};
 
 const WHAT: &str = "FAT";
@@ -168,7 +168,11 @@ impl Volume {
                 let offset = self.tables_start + table * self.table_bytes + at;
                 pieces.push(read(medium, offset, length)?);
             }
-            if at == 0 && pieces.iter().any(|piece| piece.first() != Some(&self.media)) {
+            if at == 0
+                && pieces
+                    .iter()
+                    .any(|piece| piece.first() != Some(&self.media))
+            {
                 return Err(inconsistent("its table does not begin with its media type"));
             }
             let first = self.entries_in(at);
@@ -197,7 +201,11 @@ impl Volume {
         match self.width {
             Width::Bits12 => {
                 let pair = le16(piece, index * 3 / 2);
-                let entry = if index % 2 == 0 { pair & 0xfff } else { pair >> 4 };
+                let entry = if index.is_multiple_of(2) {
+                    pair & 0xfff
+                } else {
+                    pair >> 4
+                };
                 !matches!(entry, 0 | 0xff7)
             }
             Width::Bits16 => !matches!(le16(piece, index * 2), 0 | 0xfff7),

@@ -34,11 +34,11 @@ fn the_map_is_what_partclone_finds_and_suffices_for_every_file() {
         (32 * MIB, &["-F", "16"]),
         (40 * MIB, &["-F", "32", "-s", "1"]),
         (80 * MIB, &["-F", "32", "-R", "64", "-f", "1"]),
-        (48 * MIB, &["-F", "16", "-S", "4096", "-r", "1024"]),
+        (48 * MIB, &["-F", "16", "-S", "4096", "-s", "1"]),
     ];
     for (size_bytes, layout) in layouts {
         let image = made(size_bytes, layout);
-        fill(&image, 25);
+        fill(&image, 13);
         let map = used(&image.open()).unwrap();
         // partclone misreads the entries of 12 bits.
         if layout[1] != "12" {
@@ -50,14 +50,20 @@ fn the_map_is_what_partclone_finds_and_suffices_for_every_file() {
         let said = copy.run("fsck.fat", &["-n", "IMAGE"]);
         let volume = Volume::read(&image.open()).unwrap();
         let clusters = (map.total_bytes() - volume.data_start) / volume.cluster_bytes;
-        let end_cluster = volume.end_cluster - 2;
-        assert!(said.contains(&format!(" {clusters}/{end_cluster} clusters")), "{layout:?}: {said}");
-        for seed in (0..25).filter(|seed| seed % 3 != 0) {
+        let counted = format!(" {clusters}/{} clusters", volume.end_cluster - 2);
+        assert!(said.contains(&counted), "{layout:?}: {said}");
+        for seed in (0..13).filter(|seed| seed % 3 != 0) {
             let file = format!("::inner/content-{seed}");
             let back = copy.directory.path().join("back");
-            copy.run("mcopy", &["-n", "-o", "-i", "IMAGE", &file, back.to_str().unwrap()]);
+            copy.run(
+                "mcopy",
+                &["-n", "-o", "-i", "IMAGE", &file, back.to_str().unwrap()],
+            );
             let original = image.directory.path().join(format!("content-{seed}"));
-            assert_eq!(std::fs::read(back).unwrap(), std::fs::read(original).unwrap());
+            assert_eq!(
+                std::fs::read(back).unwrap(),
+                std::fs::read(original).unwrap()
+            );
         }
     }
 }
@@ -79,7 +85,10 @@ fn what_one_of_two_tables_calls_used_is_used() {
     let boot = image.in_memory().0;
     let second = u64::from(le16(&boot, 14)) * 512 + u64::from(le32(&boot, 36)) * 512;
     // Clusters 70000 and 70001: the one is used, the other is marked bad.
-    image.write(&[0xff, 0xff, 0xff, 0x0f, 0xf7, 0xff, 0xff, 0x0f], second + 70_000 * 4);
+    image.write(
+        &[0xff, 0xff, 0xff, 0x0f, 0xf7, 0xff, 0xff, 0x0f],
+        second + 70_000 * 4,
+    );
     let changed = used(&image.open()).unwrap();
     assert_eq!(changed.without(&map).total_bytes(), 512);
     // With mirroring switched off, the second table means nothing.
@@ -95,7 +104,12 @@ fn what_makes_no_sense_has_no_map() {
     short.0.truncate(31 << 20);
     assert!(matches!(used(&short), Err(Unmapped::Inconsistent { .. })));
     // Table too small for the clusters; wrong media type in the table; no FAT at all.
-    for (at, value, is_known) in [(22, 1, true), (21, 0xf9, true), (510, 0, false), (0, 1, false)] {
+    for (at, value, is_known) in [
+        (22, 1, true),
+        (21, 0xf9, true),
+        (510, 0, false),
+        (0, 1, false),
+    ] {
         let mut broken = image.clone();
         broken.0[at] = value;
         let is_refused = match used(&broken) {

@@ -10,8 +10,8 @@
 mod record;
 mod runs;
 
-use crate::fields::{le16, le64, read};
 use crate::clusters::Clusters;
+use crate::fields::{le16, le64, read};
 use crate::{Extents, Medium, Unmapped};
 use record::{ATTRIBUTE_LIST, Attribute, DATA, Record};
 use runs::Runs;
@@ -64,12 +64,16 @@ impl<'a> Volume<'a> {
         let sectors_per_cluster = match boot[13] {
             count @ 0..=0x80 => u64::from(count),
             // Large clusters are told by the negative of their exponent.
-            exponent => 1_u64.checked_shl(u32::from(exponent.wrapping_neg())).unwrap_or(0),
+            exponent => 1_u64
+                .checked_shl(u32::from(exponent.wrapping_neg()))
+                .unwrap_or(0),
         };
         let cluster_bytes = sector_bytes.saturating_mul(sectors_per_cluster);
         let record_bytes = match i8::from_le_bytes([boot[64]]) {
             count @ 1.. => u64::from(count.unsigned_abs()).saturating_mul(cluster_bytes),
-            exponent => 1_u64.checked_shl(u32::from(exponent.unsigned_abs())).unwrap_or(0),
+            exponent => 1_u64
+                .checked_shl(u32::from(exponent.unsigned_abs()))
+                .unwrap_or(0),
         };
         let is_sensible = matches!(sector_bytes, 512 | 1024 | 2048 | 4096)
             && cluster_bytes.is_power_of_two()
@@ -77,7 +81,9 @@ impl<'a> Volume<'a> {
             && record_bytes.is_power_of_two()
             && (1024..=65536).contains(&record_bytes);
         if !is_sensible {
-            return Err(inconsistent("its sectors, clusters or records have no valid size"));
+            return Err(inconsistent(
+                "its sectors, clusters or records have no valid size",
+            ));
         }
         let sectors = le64(&boot, 40);
         let end = sectors
@@ -108,7 +114,11 @@ impl<'a> Volume<'a> {
             self.add_piece(&base, RECORD_OF_MFT, (first, number), &mut found)?;
             self.mft = found.clone();
         }
-        if self.mft.locate(0).is_none_or(|(cluster, _)| cluster != Some(self.mft_cluster)) {
+        if self
+            .mft
+            .locate(0)
+            .is_none_or(|(cluster, _)| cluster != Some(self.mft_cluster))
+        {
             return Err(inconsistent("$MFT is not where the boot sector says"));
         }
         Ok(())
@@ -142,7 +152,8 @@ impl<'a> Volume<'a> {
         let has_its_own = |runs: &Runs| {
             runs.iter().all(|(cluster, length)| {
                 let start = cluster.unwrap_or(0) * self.cluster_bytes;
-                used.gaps(start..start + length * self.cluster_bytes).is_empty()
+                used.gaps(start..start + length * self.cluster_bytes)
+                    .is_empty()
             })
         };
         if !has_its_own(&own) || !has_its_own(&self.mft) {
@@ -157,8 +168,8 @@ impl<'a> Volume<'a> {
     /// which need not be the first behind the file system.
     fn around_the_clusters(&self) -> Extents {
         let size_bytes = self.medium.size_bytes();
-        let behind = self.cluster_count * self.cluster_bytes
-            ..(self.end + self.sector_bytes).min(size_bytes);
+        let behind =
+            self.cluster_count * self.cluster_bytes..(self.end + self.sector_bytes).min(size_bytes);
         let last = size_bytes.saturating_sub(self.sector_bytes)..size_bytes;
         Extents::from_unordered(vec![0..BOOT_BYTES.min(size_bytes), behind, last])
     }
@@ -168,7 +179,9 @@ impl<'a> Volume<'a> {
         let list = match base.attribute(ATTRIBUTE_LIST, 0)? {
             None => return Ok(vec![(0, number)]),
             Some(Attribute::Resident(list)) => list.to_vec(),
-            Some(Attribute::Elsewhere { runs, data_bytes, .. }) => {
+            Some(Attribute::Elsewhere {
+                runs, data_bytes, ..
+            }) => {
                 if data_bytes > MAX_LIST_BYTES {
                     return Err(inconsistent("an attribute list is too long"));
                 }
@@ -196,14 +209,18 @@ impl<'a> Volume<'a> {
         } else {
             extension = self.record(number)?;
             if extension.base() != base_number {
-                return Err(inconsistent("an attribute list names a record of another file"));
+                return Err(inconsistent(
+                    "an attribute list names a record of another file",
+                ));
             }
             &extension
         };
         match record.attribute(DATA, first)? {
-            Some(Attribute::Elsewhere { runs, data_bytes, valid_bytes })
-                if first == to.length_clusters() =>
-            {
+            Some(Attribute::Elsewhere {
+                runs,
+                data_bytes,
+                valid_bytes,
+            }) if first == to.length_clusters() => {
                 self.check(&runs)?;
                 if runs.iter().any(|(cluster, _)| cluster.is_none()) {
                     return Err(inconsistent("$MFT or $Bitmap has holes"));

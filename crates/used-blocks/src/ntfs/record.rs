@@ -1,7 +1,7 @@
 //! Records of the master file table: a file's attributes.
 
-use super::runs::Runs;
 use super::inconsistent;
+use super::runs::Runs;
 use crate::Unmapped;
 use crate::fields::{le16, le32, le64};
 
@@ -73,7 +73,11 @@ impl Record {
     /// # Errors
     /// [`Unmapped::Inconsistent`] if the record makes no sense, [`Unmapped::Unsupported`] if the
     /// attribute is not stored plainly.
-    pub(super) fn attribute(&self, kind: u32, first: u64) -> Result<Option<Attribute<'_>>, Unmapped> {
+    pub(super) fn attribute(
+        &self,
+        kind: u32,
+        first: u64,
+    ) -> Result<Option<Attribute<'_>>, Unmapped> {
         let mut at = usize::from(le16(&self.0, 20));
         loop {
             let rest = self.0.get(at..).unwrap_or_default();
@@ -99,7 +103,9 @@ impl Record {
 fn parse(attribute: &[u8], is_elsewhere: bool) -> Result<Attribute<'_>, Unmapped> {
     let nonsense = || inconsistent("an attribute makes no sense");
     if le16(attribute, 12) & SPECIAL != 0 {
-        return Err(inconsistent("$MFT or $Bitmap is compressed, sparse or encrypted"));
+        return Err(inconsistent(
+            "$MFT or $Bitmap is compressed, sparse or encrypted",
+        ));
     }
     if is_elsewhere {
         let pairs = attribute.get(usize::from(le16(attribute, 32))..);

@@ -23,16 +23,26 @@ fn made(size_bytes: u64, arguments: &[&str]) -> Image {
 fn copy_in(image: &Image, seeds: std::ops::Range<u64>) {
     for seed in seeds {
         let content = image.content(seed, 9_000 * (seed + 1));
-        image.run("ntfscp", &["-q", "IMAGE", &content, &format!("content-{seed}")]);
+        image.run(
+            "ntfscp",
+            &["-q", "IMAGE", &content, &format!("content-{seed}")],
+        );
     }
 }
 
 fn assert_has_files(copy: &Image, original: &Image, seeds: std::ops::Range<u64>) {
     for seed in seeds {
         let path = copy.path.to_str().unwrap();
-        let output = Command::new("ntfscat").args([path, &format!("content-{seed}")]).output();
+        // By force: ntfsfix has told Windows to check the volume.
+        let output = Command::new("ntfscat")
+            .args(["-f", path, &format!("content-{seed}")])
+            .output();
         let expected = original.directory.path().join(format!("content-{seed}"));
-        assert_eq!(output.unwrap().stdout, std::fs::read(expected).unwrap(), "file {seed}");
+        assert_eq!(
+            output.unwrap().stdout,
+            std::fs::read(expected).unwrap(),
+            "file {seed}"
+        );
     }
 }
 
@@ -60,51 +70,53 @@ fn the_map_is_what_partclone_finds_and_the_backup_of_the_boot_sector() {
         let copy = image.only(&map);
         copy.run("ntfsfix", &["-n", "IMAGE"]);
         assert_has_files(&copy, &image, 0..12);
-        // The copy's backup serves when its boot sector is lost.
-        copy.write(&[0; 512], 0);
-        copy.run("ntfsfix", &["IMAGE"]);
-        assert_has_files(&copy, &image, 0..12);
+        // The copy's backup serves when its boot sector is lost; ntfsfix looks for one of 512 bytes.
+        if volume.sector_bytes == 512 {
+            copy.write(&[0; 512], 0);
+            copy.run("ntfsfix", &["IMAGE"]);
+            assert_has_files(&copy, &image, 0..12);
+        }
     }
 }
 
 #[test]
 fn a_table_in_many_pieces_is_followed() {
-    let image = made(24 * MIB, &["-c", "512"]);
+    let image = made(12 * MIB, &["-c", "512"]);
     let mounted = image.directory.path().join("mounted");
     std::fs::create_dir(&mounted).unwrap();
     let place = mounted.to_str().unwrap();
     image.run("ntfs-3g", &["IMAGE", place]);
-    // Small files fill the volume, every second is removed, and then there is room for records in
-    // pieces of a cluster or two only.
+    // Small files fill the volume, every second is emptied, and then there is room for records in
+    // pieces of two clusters only.
     let name = |number: usize| mounted.join(format!("{number:05}"));
     let mut count = 0;
     while std::fs::write(name(count), vec![7; 1000]).is_ok() {
         count += 1;
     }
     for number in (0..count).step_by(2) {
-        std::fs::remove_file(name(number)).unwrap();
+        std::fs::write(name(number), b"").unwrap();
     }
     for number in 0..4000 {
         if std::fs::write(mounted.join(format!("empty-{number}")), b"").is_err() {
             break;
         }
     }
-    run_until_unmounted(place);
+    rehost_testkit::run_tool("umount", [place]).unwrap();
 
     let medium = image.open();
     let mut volume = Volume::read(&medium).unwrap();
     volume.find_mft().unwrap();
     let base = volume.record(RECORD_OF_MFT).unwrap();
     let pieces = volume.pieces(&base, RECORD_OF_MFT).unwrap();
-    assert!(pieces.len() > 1, "{} runs in one record", volume.mft.iter().count());
+    assert!(
+        pieces.len() > 1,
+        "{} runs in one record",
+        volume.mft.iter().count()
+    );
     let map = used(&medium).unwrap();
     assert_eq!(map.union(&image.partclone("ntfs")), map);
     assert_eq!(volume.read_bitmap().unwrap(), image.partclone("ntfs"));
     image.only(&map).run("ntfsfix", &["-n", "IMAGE"]);
-}
-
-fn run_until_unmounted(place: &str) {
-    rehost_testkit::run_tool("umount", [place]).unwrap();
 }
 
 #[test]
@@ -126,10 +138,10 @@ fn what_makes_no_sense_has_no_map() {
     assert!(refused(54, 1), "the table lies beyond the end");
     assert!(refused(mft, b'B'), "no record");
     assert!(refused(bitmap_record + 22, 0), "the bitmap is not in use");
-    assert!(refused(bitmap_record + 510, !memory.0[bitmap_record + 510]), "torn");
-    let start = volume.read_bitmap().unwrap();
-    let bitmap = Runs::default();
-    assert!(bitmap.iter().next().is_none() && !start.is_empty());
+    assert!(
+        refused(bitmap_record + 510, !memory.0[bitmap_record + 510]),
+        "torn"
+    );
     let mut short = memory.clone();
     short.0.truncate(15 << 20);
     assert!(matches!(used(&short), Err(Unmapped::Inconsistent { .. })));

@@ -1,0 +1,386 @@
+//! A volume group as its text describes it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+
+use super::text::{self, Section, Value};
+use super::{WHAT, inconsistent};
+use crate::Unmapped;
+use crate::view::{Layout, Place, Segment};
+use crate::volume_manager::LogicalVolume;
+
+const SECTOR_BYTES: u64 = 512;
+
+/// A volume group.
+#[derive(Debug)]
+pub(super) struct Group {
+    name: String,
+    pub(super) identity: String,
+    /// Grows with every change ("seqno").
+    pub(super) generation: u64,
+    pub(super) extent_bytes: u64,
+    /// By the names that the text gives them.
+    physical: BTreeMap<String, Physical>,
+    volumes: Vec<Volume>,
+}
+
+/// A physical volume.
+#[derive(Debug)]
+pub(super) struct Physical {
+    identity: String,
+    first_extent_bytes: u64,
+    extent_count: u64,
+}
+
+/// A logical volume, or a part of one.
+#[derive(Debug)]
+pub(super) struct Volume {
+    name: String,
+    is_visible: bool,
+    pieces: Vec<Piece>,
+}
+
+/// A piece of a logical volume: "segment" in the text.
+#[derive(Debug)]
+struct Piece {
+    first_extent: u64,
+    extent_count: u64,
+    kind: String,
+    stripe_bytes: u64,
+    /// What is named under each key: a physical or logical volume, and the extent there.
+    areas: Vec<(String, u64)>,
+    /// Other volumes that it is made of, and under which key.
+    names: Vec<(String, String)>,
+}
+
+impl Physical {
+    /// Where its extents lie, in bytes.
+    pub(super) fn extents(&self, extent_bytes: u64) -> Option<Range<u64>> {
+        let length = self.extent_count.checked_mul(extent_bytes)?;
+        let end = self.first_extent_bytes.checked_add(length)?;
+        Some(self.first_extent_bytes..end)
+    }
+}
+
+impl Group {
+    /// Nothing if the text does not describe a group.
+    pub(super) fn parse(text: &[u8]) -> Option<Self> {
+        let all = text::parse(text)?;
+        let mut sections = all
+            .iter()
+            .filter_map(|(name, value)| Some((name, value.section()?)));
+        let (name, group) = sections
+            .next()
+            .filter(|_| all.get("version").and_then(Value::number) == Some(1))?;
+        if sections.next().is_some() {
+            return None;
+        }
+        let mut physical = BTreeMap::new();
+        for (name, value) in sub(group, "physical_volumes")? {
+            physical.insert(name.clone(), Physical::parse(value.section()?)?);
+        }
+        let mut volumes = Vec::new();
+        if let Some(described) = group.get("logical_volumes") {
+            for (name, value) in described.section()? {
+                volumes.push(Volume::parse(name, value.section()?)?);
+            }
+        }
+        Some(Self {
+            name: name.clone(),
+            identity: text_of(group, "id")?.to_owned(),
+            generation: number(group, "seqno")?,
+            extent_bytes: number(group, "extent_size")?
+                .checked_mul(SECTOR_BYTES)
+                .filter(|bytes| *bytes > 0)?,
+            physical,
+            volumes,
+        })
+    }
+
+    /// The physical volume with this identity.
+    pub(super) fn physical(&self, identity: &str) -> Option<&Physical> {
+        self.physical.values().find(|one| one.identity == identity)
+    }
+
+    /// Why nothing of the group can be left out, if so: a piece of unknown kind lies directly on
+    /// physical volumes, and how much of them it takes is unknown.
+    pub(super) fn refusal(&self) -> Option<Unmapped> {
+        let is_understood = |piece: &&Piece| {
+            matches!(piece.kind.as_str(), "striped" | "linear" | "mirror")
+                || !piece
+                    .areas
+                    .iter()
+                    .any(|(name, _)| self.physical.contains_key(name))
+        };
+        let mut pieces = self.volumes.iter().flat_map(|volume| &volume.pieces);
+        let strange = pieces.find(|piece| !is_understood(piece))?;
+        Some(Unmapped::Unsupported {
+            what: WHAT,
+            feature: format!("segments of type {:.32}", strange.kind),
+        })
+    }
+
+    /// All volumes except the data of thin pools. `place_of` gives the position of the physical
+    /// volume with an identity.
+    pub(super) fn volumes(&self, place_of: &dyn Fn(&str) -> Option<usize>) -> Vec<LogicalVolume> {
+        let named: BTreeSet<&str> = self
+            .volumes
+            .iter()
+            .flat_map(|volume| &volume.pieces)
+            .flat_map(|piece| {
+                piece
+                    .names
+                    .iter()
+                    .map(|(_, name)| name)
+                    .chain(piece.areas.iter().map(|(name, _)| name))
+            })
+            .map(String::as_str)
+            .collect();
+        let pool_data: BTreeSet<&str> = self.pools().map(|(data, _)| data.name.as_str()).collect();
+        let rest = self
+            .volumes
+            .iter()
+            .filter(|volume| !pool_data.contains(volume.name.as_str()));
+        let mut volumes = Vec::new();
+        for volume in rest {
+            let mut made = self.plain(volume, place_of);
+            if !volume.is_visible || named.contains(volume.name.as_str()) {
+                made.opaque.get_or_insert_with(|| Unmapped::Unsupported {
+                    what: WHAT,
+                    feature: "volumes made of other volumes".to_owned(),
+                });
+            }
+            if !made.segments.is_empty() {
+                volumes.push(made);
+            }
+        }
+        volumes
+    }
+
+    /// The data and the metadata of each thin pool, where nothing else lies between.
+    pub(super) fn pools(&self) -> impl Iterator<Item = (&Volume, &Volume)> {
+        let find = |name: &str| self.volumes.iter().find(|volume| volume.name == name);
+        let pieces = self
+            .volumes
+            .iter()
+            .filter_map(|volume| match volume.pieces.as_slice() {
+                [piece] if piece.kind == "thin-pool" => Some(piece),
+                _ => None,
+            });
+        pieces.filter_map(move |piece| {
+            let under = |key: &str| {
+                let mut names = piece.names.iter();
+                names
+                    .find(|(known, _)| known == key)
+                    .and_then(|(_, name)| find(name))
+            };
+            Some((under("pool")?, under("metadata")?))
+        })
+    }
+
+    /// Where a volume lies, if it lies on physical volumes; opaque unless all of it does, plainly.
+    pub(super) fn plain(
+        &self,
+        volume: &Volume,
+        place_of: &dyn Fn(&str) -> Option<usize>,
+    ) -> LogicalVolume {
+        let mut segments = Vec::new();
+        let mut opaque = None;
+        let mut next = 0;
+        for piece in &volume.pieces {
+            if piece.first_extent != next {
+                opaque.get_or_insert_with(|| inconsistent("a volume has gaps"));
+            }
+            next = piece.first_extent.saturating_add(piece.extent_count);
+            match self.segment(piece, place_of) {
+                Ok(segment) => segments.push(segment),
+                Err(reason) => {
+                    segments.extend(self.scattered(piece, place_of));
+                    opaque.get_or_insert(reason);
+                }
+            }
+        }
+        LogicalVolume {
+            name: format!("{}/{}", self.name, volume.name),
+            segments,
+            opaque,
+        }
+    }
+
+    fn segment(
+        &self,
+        piece: &Piece,
+        place_of: &dyn Fn(&str) -> Option<usize>,
+    ) -> Result<Segment, Unmapped> {
+        if !matches!(piece.kind.as_str(), "striped" | "linear") || piece.areas.is_empty() {
+            return Err(Unmapped::Unsupported {
+                what: WHAT,
+                feature: format!("segments of type {:.32}", piece.kind),
+            });
+        }
+        let nonsense = || inconsistent("a volume has no valid size");
+        let length = piece
+            .extent_count
+            .checked_mul(self.extent_bytes)
+            .filter(|length| *length > 0)
+            .ok_or_else(nonsense)?;
+        let columns = piece
+            .areas
+            .iter()
+            .map(|(name, extent)| self.place(name, *extent, place_of))
+            .collect::<Result<Vec<_>, _>>()?;
+        let layout = match columns.len() as u64 {
+            1 => Layout::Copies(columns),
+            count => {
+                let row = piece
+                    .stripe_bytes
+                    .checked_mul(count)
+                    .filter(|row| *row > 0)
+                    .ok_or_else(nonsense)?;
+                if !length.is_multiple_of(row) {
+                    return Err(nonsense());
+                }
+                Layout::Stripes {
+                    stripe_bytes: piece.stripe_bytes,
+                    columns,
+                }
+            }
+        };
+        Ok(Segment { length, layout })
+    }
+
+    /// Whatever of a piece lies on physical volumes that are there. Parts of a striped piece that do
+    /// not divide evenly are rounded up, those of others counted in full.
+    fn scattered(&self, piece: &Piece, place_of: &dyn Fn(&str) -> Option<usize>) -> Vec<Segment> {
+        let extents = match piece.kind.as_str() {
+            "striped" | "linear" => piece
+                .extent_count
+                .div_ceil((piece.areas.len() as u64).max(1)),
+            _ => piece.extent_count,
+        };
+        let Some(length) = extents
+            .checked_mul(self.extent_bytes)
+            .filter(|length| *length > 0)
+        else {
+            return Vec::new();
+        };
+        let places = piece
+            .areas
+            .iter()
+            .filter_map(|(name, extent)| self.place(name, *extent, place_of).ok());
+        places
+            .map(|place| Segment {
+                length,
+                layout: Layout::Copies(vec![place]),
+            })
+            .collect()
+    }
+
+    fn place(
+        &self,
+        name: &str,
+        extent: u64,
+        place_of: &dyn Fn(&str) -> Option<usize>,
+    ) -> Result<Place, Unmapped> {
+        let physical = self
+            .physical
+            .get(name)
+            .ok_or_else(|| Unmapped::Unsupported {
+                what: WHAT,
+                feature: "volumes made of other volumes".to_owned(),
+            })?;
+        let offset = extent.checked_mul(self.extent_bytes);
+        let offset = offset.and_then(|offset| offset.checked_add(physical.first_extent_bytes));
+        Ok(Place {
+            member: place_of(&physical.identity).ok_or(Unmapped::MissingMember { what: WHAT })?,
+            offset: offset.ok_or_else(|| inconsistent("an extent lies nowhere"))?,
+        })
+    }
+}
+
+impl Physical {
+    fn parse(section: &Section) -> Option<Self> {
+        Some(Self {
+            identity: text_of(section, "id")?.replace('-', ""),
+            first_extent_bytes: number(section, "pe_start")?.checked_mul(SECTOR_BYTES)?,
+            extent_count: number(section, "pe_count")?,
+        })
+    }
+}
+
+impl Volume {
+    fn parse(name: &str, section: &Section) -> Option<Self> {
+        let status = section.get("status").and_then(Value::list)?;
+        let count = number(section, "segment_count")?;
+        let pieces = section
+            .iter()
+            .filter(|(name, value)| name.starts_with("segment") && value.section().is_some());
+        let mut pieces = pieces
+            .map(|(_, value)| Piece::parse(value.section()?))
+            .collect::<Option<Vec<_>>>()?;
+        if pieces.len() as u64 != count {
+            return None;
+        }
+        pieces.sort_by_key(|piece| piece.first_extent);
+        Some(Self {
+            name: name.to_owned(),
+            is_visible: status.iter().any(|flag| flag.text() == Some("VISIBLE")),
+            pieces,
+        })
+    }
+}
+
+impl Piece {
+    fn parse(section: &Section) -> Option<Self> {
+        let mut areas = Vec::new();
+        let mut names = Vec::new();
+        for (key, value) in section
+            .iter()
+            .filter(|(key, _)| !matches!(key.as_str(), "type" | "tags"))
+        {
+            match value {
+                Value::Text(name) => names.push((key.clone(), name.clone())),
+                Value::List(list) => {
+                    for (at, value) in list.iter().enumerate() {
+                        let Some(name) = value.text() else { continue };
+                        match list.get(at + 1).and_then(Value::number) {
+                            Some(extent) => areas.push((name.to_owned(), extent)),
+                            None => names.push((key.clone(), name.to_owned())),
+                        }
+                    }
+                }
+                _ => {}
+            }
+        }
+        let kind = text_of(section, "type")?.to_owned();
+        if matches!(kind.as_str(), "striped" | "linear")
+            && number(section, "stripe_count")? != areas.len() as u64
+        {
+            return None;
+        }
+        Some(Self {
+            first_extent: number(section, "start_extent")?,
+            extent_count: number(section, "extent_count")?,
+            kind,
+            stripe_bytes: section
+                .get("stripe_size")
+                .and_then(Value::number)
+                .unwrap_or(0)
+                .checked_mul(SECTOR_BYTES)?,
+            areas,
+            names,
+        })
+    }
+}
+
+fn sub<'s>(section: &'s Section, name: &str) -> Option<&'s Section> {
+    section.get(name).and_then(Value::section)
+}
+
+fn text_of<'s>(section: &'s Section, name: &str) -> Option<&'s str> {
+    section.get(name).and_then(Value::text)
+}
+
+fn number(section: &Section, name: &str) -> Option<u64> {
+    section.get(name).and_then(Value::number)
+}

@@ -1,0 +1,145 @@
+//! What LVM writes at the start of a physical volume: a label, a header, and areas that hold the
+//! description of the volume group as text.
+//!
+//! ```text
+//!   sector 0..3: "LABELONE" -> header: identity, data area, metadata areas, extension
+//!   metadata area: | its header | ring of texts, the current one may wrap around |
+//! ```
+
+use super::{WHAT, inconsistent};
+use crate::crc::CRC32;
+use crate::fields::{le32, le64, read};
+use crate::{Medium, Unmapped};
+
+const SECTOR_BYTES: usize = 512;
+/// Seed of every checksum of LVM.
+const SEED: u32 = 0xf597_a6cf;
+const AREA_MAGIC: &[u8] = b" LVM2 x[5A%r0N*>";
+/// The header of an area takes a sector of it.
+const AREA_HEADER_BYTES: u64 = 512;
+/// No text is longer. LVM itself is slow beyond a fraction of it.
+const MAX_TEXT_BYTES: u64 = 64 << 20;
+const IDENTITY_BYTES: usize = 32;
+/// A text that is there no more, because the area is not in use.
+const IGNORED: u32 = 1;
+/// The header's own word on whether the physical volume belongs to a group.
+const USED_BY_GROUP: u32 = 1;
+
+/// A physical volume.
+#[derive(Debug)]
+pub(super) struct Label {
+    /// Its identity, without hyphens.
+    pub(super) identity: String,
+    /// Where the data area begins, in bytes.
+    pub(super) data_start: u64,
+    /// Whether it says of itself that it belongs to no group.
+    pub(super) is_free: bool,
+    /// The text of each area that holds one.
+    pub(super) texts: Vec<Vec<u8>>,
+}
+
+impl Label {
+    /// Reads label, header and texts.
+    ///
+    /// # Errors
+    /// [`Unmapped::Unknown`] if there is no label; otherwise why it is not trusted. An area whose
+    /// text is damaged is passed over: the others hold the same.
+    pub(super) fn read(medium: &dyn Medium) -> Result<Self, Unmapped> {
+        let front = read(medium, 0, 4 * SECTOR_BYTES)?;
+        let sectors = front.chunks_exact(SECTOR_BYTES).zip(0_u64..);
+        let is_label =
+            |sector: &[u8]| sector.starts_with(b"LABELONE") && sector[24..32] == *b"LVM2 001";
+        let mut labels = sectors.filter(|(sector, _)| is_label(sector));
+        let (sector, number) = labels.next().ok_or(Unmapped::Unknown)?;
+        if le64(sector, 8) != number || CRC32.update(SEED, &sector[20..]) != le32(sector, 16) {
+            return Err(inconsistent("the label of a physical volume is damaged"));
+        }
+        let start = usize::try_from(le32(sector, 20)).unwrap_or(usize::MAX);
+        let header = sector.get(start..).unwrap_or_default();
+        let cut = || inconsistent("the header of a physical volume is cut off");
+        let identity = header.get(..IDENTITY_BYTES).ok_or_else(cut)?;
+
+        let mut at = IDENTITY_BYTES + 8;
+        let data = areas(header, &mut at).ok_or_else(cut)?;
+        let metadata = areas(header, &mut at).ok_or_else(cut)?;
+        let extension = header.get(at..at + 8);
+        let is_used = extension.is_none_or(|extension| {
+            le32(extension, 0) < 2 || le32(extension, 4) & USED_BY_GROUP != 0
+        });
+        let mut texts = Vec::new();
+        let mut all_empty = !metadata.is_empty();
+        for (offset, size) in metadata {
+            match read_area(medium, offset, size) {
+                Ok(Text::None) => {}
+                Ok(Text::Whole(text)) => texts.push(text),
+                Ok(Text::Ignored) | Err(_) => all_empty = false,
+            }
+        }
+        Ok(Self {
+            identity: String::from_utf8_lossy(identity).into_owned(),
+            data_start: data.first().map_or(0, |(offset, _)| *offset),
+            is_free: all_empty && texts.is_empty() && !is_used,
+            texts,
+        })
+    }
+}
+
+/// A list of offsets and sizes that ends with zeros.
+fn areas(header: &[u8], at: &mut usize) -> Option<Vec<(u64, u64)>> {
+    let mut areas = Vec::new();
+    loop {
+        let area = header.get(*at..*at + 16)?;
+        *at += 16;
+        match (le64(area, 0), le64(area, 8)) {
+            (0, _) => return Some(areas),
+            area => areas.push(area),
+        }
+    }
+}
+
+enum Text {
+    None,
+    Ignored,
+    Whole(Vec<u8>),
+}
+
+fn read_area(medium: &dyn Medium, offset: u64, size: u64) -> Result<Text, Unmapped> {
+    let header = read(medium, offset, SECTOR_BYTES)?;
+    let is_whole = CRC32.update(SEED, &header[4..]) == le32(&header, 0)
+        && &header[4..20] == AREA_MAGIC
+        && le64(&header, 24) == offset
+        && le64(&header, 32) == size;
+    if !is_whole || le32(&header, 20) != 1 {
+        return Err(inconsistent("a metadata area is damaged"));
+    }
+    let (start, length) = (le64(&header, 40), le64(&header, 48));
+    if le32(&header, 60) & IGNORED != 0 {
+        return Ok(Text::Ignored);
+    }
+    if start == 0 {
+        return Ok(Text::None);
+    }
+    let ring = size.saturating_sub(AREA_HEADER_BYTES);
+    if !(AREA_HEADER_BYTES..size).contains(&start)
+        || length == 0
+        || length > ring.min(MAX_TEXT_BYTES)
+    {
+        return Err(Unmapped::Inconsistent {
+            what: WHAT,
+            detail: format!("a text of {length} bytes does not fit into its metadata area"),
+        });
+    }
+    let to_end = length.min(size - start);
+    let to_usize = rehost_volumes::to_usize;
+    let begin = offset.checked_add(start).ok_or(Unmapped::Unknown)?;
+    let mut text = read(medium, begin, to_usize(to_end))?;
+    text.extend(read(
+        medium,
+        offset + AREA_HEADER_BYTES,
+        to_usize(length - to_end),
+    )?);
+    if CRC32.update(SEED, &text) != le32(&header, 56) {
+        return Err(inconsistent("the text of a metadata area is damaged"));
+    }
+    Ok(Text::Whole(text))
+}
