@@ -4,6 +4,7 @@
 //! why, and builds with the one profile that all of them share.
 
 mod bench;
+mod bpf;
 mod debian;
 mod demo;
 mod openapi;
@@ -34,6 +35,8 @@ enum Command {
     Test(test::Options),
     /// Measure, and write the figures as JSON.
     Bench(bench::Options),
+    /// Compile the BPF program that tracks changes, which is checked in.
+    Bpf,
     /// Write docs/api/openapi.json and docs/api/errors.md from the contract.
     Openapi,
 }
@@ -43,6 +46,7 @@ fn main() -> ExitCode {
         Command::Demo(options) => demo::run(&options),
         Command::Test(options) => test::run(&options),
         Command::Bench(options) => bench::run_benchmark(&options),
+        Command::Bpf => bpf::run(),
         Command::Openapi => openapi::run(),
     };
     match result {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 use clap::Args;
 
+use crate::bpf;
 use crate::debian::{self, Need};
 use crate::process::{self, cargo, say, succeeds, target_dir};
 use crate::python;
@@ -23,12 +24,49 @@ const TEST_TOOLS: &[Need] = &[
         "qemu-img is the judge of the qcow2 images that are made",
     ),
     (
+        "bpftool",
+        "shows which programs and maps a tracker leaves in the kernel",
+    ),
+    (
+        "btrfs-progs",
+        "makes btrfs, and is the judge of copies of what is used of it",
+    ),
+    (
+        "dosfstools",
+        "makes FAT and checks copies of what is used of it",
+    ),
+    (
+        "exfatprogs",
+        "makes exFAT and checks copies of what is used of it",
+    ),
+    (
+        "lvm2",
+        "makes volume groups, without the kernel's help, and says where volumes lie",
+    ),
+    ("mdadm", "is the judge of the superblocks that tests make"),
+    (
         "mount",
         "losetup and mount give the privileged tests real block devices",
     ),
     (
+        "mtools",
+        "copies files into FAT and out again without mounting it",
+    ),
+    (
+        "ntfs-3g",
+        "makes NTFS, writes to it, and reads copies of what is used of it",
+    ),
+    (
+        "partclone",
+        "tells what is used of a file system, to compare with what we tell",
+    ),
+    (
         "postgresql",
         "the control plane runs on it as well as on SQLite; tests start servers of their own",
+    ),
+    (
+        "thin-provisioning-tools",
+        "makes the metadata of thin pools, and lists what it maps",
     ),
 ];
 
@@ -53,6 +91,7 @@ pub(crate) struct Options {
 pub(crate) fn run(options: &Options) -> Result<()> {
     debian::install(debian::DISK_TOOLS)?;
     debian::install(TEST_TOOLS)?;
+    debian::install(bpf::COMPILERS)?;
     install_nextest()?;
     let pythons = Pythons {
         sdk: python::with_sdk()?,

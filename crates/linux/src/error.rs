@@ -51,6 +51,15 @@ pub enum SystemCallError {
     /// A signal could not be ignored (`signal`).
     #[error("cannot ignore a signal")]
     IgnoreSignal(#[source] Errno),
+    /// Words could not be mapped into memory (`mmap`).
+    #[error("cannot map {count} words that are shared with the kernel into memory")]
+    MapWords {
+        /// How many words of 64 bits.
+        count: usize,
+        /// What the kernel said.
+        #[source]
+        errno: Errno,
+    },
 }
 
 impl SystemCallError {
@@ -66,6 +75,7 @@ impl SystemCallError {
             | Self::LockMemory(errno)
             | Self::IgnoreSignal(errno)
             | Self::ZeroOut { errno, .. }
+            | Self::MapWords { errno, .. }
             | Self::Discard { errno, .. } => *errno,
         }
     }

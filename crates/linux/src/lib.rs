@@ -3,16 +3,18 @@
 //! This is the only crate of the workspace where `unsafe` is allowed, so that a reviewer who
 //! wonders about memory safety has one place to read. Everything that rustix offers safely is used
 //! from rustix directly, here and elsewhere; what remains are `ioctl` calls, whose argument types
-//! the compiler cannot know, and signals. Every unsafe block says why it is sound.
+//! the compiler cannot know, signals, and memory shared with the kernel. Every unsafe block says
+//! why it is sound.
 #![expect(
     unsafe_code,
-    reason = "ioctl arguments and signals are a contract with the kernel that the compiler cannot check"
+    reason = "ioctl arguments, signals and shared memory are a contract with the kernel that the compiler cannot check"
 )]
 
 mod block_device;
 mod error;
 mod freeze;
 mod memory;
+mod shared_words;
 mod signals;
 
 pub use block_device::{
@@ -21,4 +23,5 @@ pub use block_device::{
 pub use error::SystemCallError;
 pub use freeze::{freeze, thaw};
 pub use memory::{lock_memory, unlock_memory};
+pub use shared_words::SharedWords;
 pub use signals::ignore_termination;
