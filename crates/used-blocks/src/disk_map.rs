@@ -37,7 +37,7 @@ pub struct RegionMap {
 /// What lies in a part of a disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Region {
-    /// Neither known nor empty. Also partitions whose type says that a boot loader lies there.
+    /// Nothing that is known. Also partitions whose type says that they are not to be looked into.
     Unknown,
     /// A partition table; what follows lies in its partitions.
     PartitionTable,

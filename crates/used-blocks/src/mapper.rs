@@ -159,7 +159,7 @@ impl<'a> Mapper<'a> {
         }
         for partition in &table.partitions {
             let one = part(partition.range.clone());
-            if partition.is_boot_loader {
+            if partition.is_opaque {
                 self.map(one, None);
             } else {
                 self.enqueue(one);

@@ -32,8 +32,9 @@ pub(crate) struct PartitionTable {
 pub(crate) struct Partition {
     /// In bytes.
     pub(crate) range: Range<u64>,
-    /// Its type says that a boot loader lies there, without any file system.
-    pub(crate) is_boot_loader: bool,
+    /// Its type says that what looks like a file system there is none, or not all: boot loaders, and
+    /// disk managers that share it out to volumes of their own.
+    pub(crate) is_opaque: bool,
 }
 
 fn inconsistent(detail: &str) -> Unmapped {

@@ -15,10 +15,14 @@ const SIGNATURE: &[u8] = b"EFI PART";
 const MIN_HEADER_BYTES: usize = 92;
 /// An array of 1024 entries of 512 bytes; the usual is 128 of 128 bytes.
 const MAX_ARRAY_BYTES: u64 = 512 << 10;
-/// Types of partitions that hold a boot loader: BIOS boot of GRUB, PReP.
-const BOOT_LOADERS: [u128; 2] = [
+/// Types of partitions that are not to be looked into: BIOS boot of GRUB, PReP; data and metadata of
+/// dynamic disks, and storage spaces, of Windows.
+const OPAQUE: [u128; 5] = [
     0x2168_6148_6449_6e6f_744e_6565_6445_4649,
     0x9e1a_2d38_c612_4316_aa26_8b49_521e_5a8b,
+    0xaf9b_60a0_1431_4f62_bc68_3311_714a_69ad,
+    0x5808_c8aa_7e8f_42e0_85d2_e1e9_0434_cfb3,
+    0xe75c_af8f_f680_4cee_afa3_b001_e56e_fc2d,
 ];
 
 /// A header whose checksum is right.
@@ -151,7 +155,7 @@ pub(super) fn read_table(disk: &dyn Medium, header: &Header) -> Result<Partition
         };
         partitions.push(Partition {
             range: start..end,
-            is_boot_loader: BOOT_LOADERS.contains(&guid(entry)),
+            is_opaque: OPAQUE.contains(&guid(entry)),
         });
     }
     checked(Extents::from_unordered(tables), partitions, size_bytes)

@@ -13,7 +13,8 @@ const TABLE_BYTES: usize = 512;
 const ENTRIES_AT: usize = 446;
 const ENTRY_BYTES: usize = 16;
 
-const TYPE_PREP: u8 = 0x41;
+/// A boot loader of PowerPC machines, and a dynamic disk of Windows.
+const TYPES_OPAQUE: [u8; 2] = [0x41, 0x42];
 const TYPE_GPT: u8 = 0xee;
 /// Two for partitions that begin within and beyond 8 GiB, and the one of Linux.
 const TYPES_EXTENDED: [u8; 3] = [0x05, 0x0f, 0x85];
@@ -123,7 +124,7 @@ fn has_content(disk: &dyn Medium, table: &PartitionTable) -> bool {
 }
 
 fn read_in(disk: &dyn Medium, mbr: &Table, sector_bytes: u64) -> Result<PartitionTable, Unmapped> {
-    let mut own = Vec::from([0..sector_bytes]);
+    let mut own: Vec<Range<u64>> = std::iter::once(0..sector_bytes).collect();
     let mut partitions = Vec::new();
     let mut extended = None;
     for entry in mbr.used() {
@@ -131,7 +132,7 @@ fn read_in(disk: &dyn Medium, mbr: &Table, sector_bytes: u64) -> Result<Partitio
         if !entry.is_extended() {
             partitions.push(Partition {
                 range,
-                is_boot_loader: entry.kind == TYPE_PREP,
+                is_opaque: TYPES_OPAQUE.contains(&entry.kind),
             });
         } else if extended.replace(range).is_some() {
             return Err(inconsistent("there are two extended partitions"));
@@ -193,7 +194,7 @@ fn read_logical(
             }
             partitions.push(Partition {
                 range,
-                is_boot_loader: entry.kind == TYPE_PREP,
+                is_opaque: TYPES_OPAQUE.contains(&entry.kind),
             });
         }
     }

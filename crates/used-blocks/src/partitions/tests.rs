@@ -61,11 +61,7 @@ fn primary_and_logical_partitions_are_found() {
     assert_eq!(ranges(&image), expected);
     let table = read_table(&image.open()).unwrap().unwrap();
     assert_eq!(
-        table
-            .partitions
-            .iter()
-            .filter(|one| one.is_boot_loader)
-            .count(),
+        table.partitions.iter().filter(|one| one.is_opaque).count(),
         1
     );
     // The MBR and one table for each logical partition.
@@ -91,11 +87,7 @@ fn both_tables_of_a_gpt_are_found_in_sectors_of_either_size() {
             [MIB..2 * MIB, 2 * MIB..18 * MIB, 40 * MIB..60 * MIB]
         );
         let table = read_table(&image.open()).unwrap().unwrap();
-        let boot: Vec<_> = table
-            .partitions
-            .iter()
-            .map(|one| one.is_boot_loader)
-            .collect();
+        let boot: Vec<_> = table.partitions.iter().map(|one| one.is_opaque).collect();
         assert_eq!(boot, [true, false, false]);
         let array = 128 * 128;
         let own: Vec<_> = table.own.iter().collect();
@@ -106,6 +98,18 @@ fn both_tables_of_a_gpt_are_found_in_sectors_of_either_size() {
                 64 * MIB - sector_bytes - array..64 * MIB,
             ]
         );
+    }
+}
+
+#[test]
+fn dynamic_disks_are_not_looked_into() {
+    let script = "label: gpt\n\
+        start=1MiB, size=1MiB, type=5808C8AA-7E8F-42E0-85D2-E1E90434CFB3\n\
+        start=2MiB, size=40MiB, type=AF9B60A0-1431-4F62-BC68-3311714A69AD\n";
+    for script in [script, "label: dos\nstart=1MiB, size=40MiB, type=42\n"] {
+        let image = partitioned(64, 512, script);
+        let table = read_table(&image.open()).unwrap().unwrap();
+        assert!(table.partitions.iter().all(|one| one.is_opaque), "{script}");
     }
 }
 
