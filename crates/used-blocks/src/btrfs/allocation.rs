@@ -2,8 +2,8 @@
 
 use std::ops::Range;
 
-use crate::fields::le64;
 use crate::collector::Collector;
+use crate::fields::le64;
 use crate::{Extents, Unmapped};
 
 use super::chunks::Chunks;

@@ -128,8 +128,8 @@ impl Chunks {
             Ok(Place { member, offset })
         };
         let places = item_places.map(place).collect::<Result<_, Unmapped>>()?;
-        let overlaps = self.find(start).is_some()
-            || self.0.range(start..start + length).next().is_some();
+        let overlaps =
+            self.find(start).is_some() || self.0.range(start..start + length).next().is_some();
         if overlaps || self.0.len() >= MAX_CHUNKS {
             return Err(nonsense());
         }
@@ -168,7 +168,10 @@ impl Chunks {
                 let (row, column) = (at / STRIPE_BYTES / columns, at / STRIPE_BYTES % columns);
                 // Each row begins one place further.
                 let number = (row + column) % chunk.places.len() as u64;
-                (row, chunk.places.get(to_usize(number)).into_iter().collect())
+                (
+                    row,
+                    chunk.places.get(to_usize(number)).into_iter().collect(),
+                )
             }
         };
         let (row, places) = places;
@@ -250,11 +253,7 @@ impl Place {
 
 /// The profile that the type of a chunk stands for, with the number of its columns; nothing if it
 /// does not go with the number of places.
-fn profile(
-    kind: u64,
-    places: usize,
-    copies: u16,
-) -> Result<Option<(Profile, u64)>, Unmapped> {
+fn profile(kind: u64, places: usize, copies: u16) -> Result<Option<(Profile, u64)>, Unmapped> {
     let copied = |wanted: usize| (places == wanted).then_some((Profile::Copies, 1));
     let parity = |parities: usize| {
         let columns = places.checked_sub(parities).filter(|columns| *columns > 0);

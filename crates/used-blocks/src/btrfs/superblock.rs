@@ -1,7 +1,7 @@
 //! The superblock of btrfs, as each of its devices carries it.
 
-use crate::fields::{le16, le32, le64, read};
 use crate::crc::CRC32C;
+use crate::fields::{le16, le32, le64, read};
 use crate::{Medium, Unmapped};
 
 use super::{WHAT, inconsistent};

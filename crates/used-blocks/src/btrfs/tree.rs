@@ -150,7 +150,7 @@ impl<'a> Reader<'a> {
             match read(member.medium, offset, to_usize(node_bytes)) {
                 Ok(block) if self.is_expected(&block, expected) => return Ok(block),
                 Ok(_) => {}
-                Err(cause) => problem = cause.into(),
+                Err(reason) => problem = reason,
             }
         }
         Err(problem)

@@ -8,8 +8,8 @@ use std::ops::Range;
 
 use rehost_volumes::to_usize;
 
-use crate::fields::{be16, be32, be64, read};
 use crate::collector::Collector;
+use crate::fields::{be16, be32, be64, read};
 use crate::{Extents, Medium, Unmapped};
 
 use super::inconsistent;
@@ -59,7 +59,12 @@ pub(super) fn map_group(
         free_blocks: 0,
     };
     walk.visit(agf.root, agf.levels - 1)?;
-    if walk.last_on_level.iter().flatten().any(|(_, next)| *next != NONE) {
+    if walk
+        .last_on_level
+        .iter()
+        .flatten()
+        .any(|(_, next)| *next != NONE)
+    {
         return Err(walk.broken("lacks blocks"));
     }
     walk.push_used(walk.end_of_last..blocks);

@@ -2,8 +2,8 @@
 
 use std::ops::Range;
 
-use crate::fields::{be16, be32, be64, read};
 use crate::crc::CRC32C;
+use crate::fields::{be16, be32, be64, read};
 use crate::{Medium, Unmapped};
 
 use super::{WHAT, inconsistent};

@@ -4,9 +4,7 @@ use proptest::prelude::*;
 
 use super::superblock::is_intact;
 use super::*;
-use crate::ageing::{
-    Frozen, Mounted, Tampered, age, assert_same_files, copy_files, sync,
-};
+use crate::ageing::{Frozen, Mounted, Tampered, age, assert_same_files, copy_files, sync};
 use crate::crc::CRC32C;
 use crate::fields::{be32, read};
 use crate::oracle::{Image, InMemory, assert_within};
@@ -70,8 +68,14 @@ fn a_copy_is_whole_with_every_new_feature() {
     survives_a_copy(
         SIZE_BYTES + 5 * 512,
         &[
-            "-m", "rmapbt=1,reflink=1,bigtime=1,inobtcount=1", "-i", "nrext64=1", "-d",
-            "agcount=3", "-s", "size=4096",
+            "-m",
+            "rmapbt=1,reflink=1,bigtime=1,inobtcount=1",
+            "-i",
+            "nrext64=1",
+            "-d",
+            "agcount=3",
+            "-s",
+            "size=4096",
         ],
     );
 }
@@ -89,10 +93,23 @@ fn made_in_the_old_format() -> Image {
     let path = image.directory.path().join("prototype");
     std::fs::write(&path, prototype + "$\n").unwrap();
     let path = path.to_str().unwrap();
-    let options = ["-q", "-m", "crc=0", "-b", "size=512", "-d", "agcount=4", "-n", "ftype=0"];
+    let options = [
+        "-q",
+        "-m",
+        "crc=0",
+        "-b",
+        "size=512",
+        "-d",
+        "agcount=4",
+        "-n",
+        "ftype=0",
+    ];
     image.run("mkfs.xfs", &[&options[..], &["-p", path, "IMAGE"]].concat());
 
-    let listing = image.run("xfs_db", &["-r", "-c", "blockget -n", "-c", "ncheck", "IMAGE"]);
+    let listing = image.run(
+        "xfs_db",
+        &["-r", "-c", "blockget -n", "-c", "ncheck", "IMAGE"],
+    );
     let inodes = listing.lines().filter(|line| line.contains("file-"));
     let mut commands = Vec::new();
     for line in inodes.step_by(2) {
@@ -124,7 +141,14 @@ fn the_old_format_is_mapped() {
 fn a_copy_is_whole_with_few_features_and_small_blocks() {
     survives_a_copy(
         SIZE_BYTES + 7 * MIB,
-        &["-m", "finobt=0,reflink=0", "-b", "size=1024", "-i", "sparse=0,nrext64=0"],
+        &[
+            "-m",
+            "finobt=0,reflink=0",
+            "-b",
+            "size=1024",
+            "-i",
+            "sparse=0,nrext64=0",
+        ],
     );
 }
 
@@ -132,10 +156,22 @@ fn a_copy_is_whole_with_few_features_and_small_blocks() {
 fn new_file_systems_are_mapped_whatever_their_layout() {
     let layouts: [&[&str]; 5] = [
         &["-m", "crc=0", "-l", "version=1"],
-        &["-m", "crc=0", "-i", "attr=1,projid32bit=0", "-l", "lazy-count=0"],
+        &[
+            "-m",
+            "crc=0",
+            "-i",
+            "attr=1,projid32bit=0",
+            "-l",
+            "lazy-count=0",
+        ],
         &["-d", "su=64k,sw=4,agcount=4", "-l", "su=256k"],
         &["-l", "agnum=0", "-d", "agcount=3"],
-        &["-m", "uuid=11111111-2222-3333-4444-555555555555", "-n", "version=ci"],
+        &[
+            "-m",
+            "uuid=11111111-2222-3333-4444-555555555555",
+            "-n",
+            "version=ci",
+        ],
     ];
     for layout in layouts {
         let map = checked_map(&made(SIZE_BYTES, layout));
@@ -168,7 +204,10 @@ fn freezing_makes_the_map_of_a_live_file_system_true() {
     let mounted = Mounted::new(&[&image.path]);
     age(mounted.path());
     let live = used(&image.open()).unwrap();
-    assert!(!live.is_settled, "what was logged since mounting is not all in the trees");
+    assert!(
+        !live.is_settled,
+        "what was logged since mounting is not all in the trees"
+    );
 
     let files = copy_files(mounted.path());
     let frozen = Frozen::new(&mounted);
@@ -193,7 +232,10 @@ fn growing_adds_what_there_is_free() {
     grown.write(&bytes, 0);
     let behind = Extents::whole(SIZE_BYTES..SIZE_BYTES + 77 * MIB);
     let map = used(&grown.open()).unwrap();
-    assert!(behind.without(&map.extents).is_empty(), "nobody knows what lies behind");
+    assert!(
+        behind.without(&map.extents).is_empty(),
+        "nobody knows what lies behind"
+    );
 
     let mounted = Mounted::new(&[&grown.path]);
     grown.run("xfs_growfs", &[mounted.path().to_str().unwrap()]);
@@ -253,8 +295,14 @@ fn what_is_not_understood_is_refused_by_name() {
         used(&tampered).unwrap_err().to_string()
     };
     let zoned = 0x0b | 1 << 9;
-    assert_eq!(refusal(216, zoned), "XFS uses features 0x200, which is not understood");
-    assert_eq!(refusal(212, 0x1d), "XFS uses read-only features 0x10, which is not understood");
+    assert_eq!(
+        refusal(216, zoned),
+        "XFS uses features 0x200, which is not understood"
+    );
+    assert_eq!(
+        refusal(212, 0x1d),
+        "XFS uses read-only features 0x10, which is not understood"
+    );
     assert!(refusal(216, 0x1b).ends_with("it asks for xfs_repair"));
     assert!(refusal(88, 5).ends_with("its allocation groups make no sense"));
     assert!(refusal(8, 1).ends_with("it is larger than its medium"));
@@ -267,9 +315,20 @@ fn what_is_not_understood_is_refused_by_name() {
     assert!(used(&damaged).unwrap_err().to_string().contains("checksum"));
     damaged.patches.clear();
     damaged.size_bytes -= 4096;
-    assert!(used(&damaged).unwrap_err().to_string().contains("larger than its medium"));
-    assert!(matches!(used(&InMemory(vec![0; 8192])), Err(Unmapped::Unknown)));
-    assert!(matches!(used(&InMemory(vec![0; 512])), Err(Unmapped::Unknown)));
+    assert!(
+        used(&damaged)
+            .unwrap_err()
+            .to_string()
+            .contains("larger than its medium")
+    );
+    assert!(matches!(
+        used(&InMemory(vec![0; 8192])),
+        Err(Unmapped::Unknown)
+    ));
+    assert!(matches!(
+        used(&InMemory(vec![0; 512])),
+        Err(Unmapped::Unknown)
+    ));
 }
 
 proptest! {
@@ -293,7 +352,11 @@ fn no_tampering_makes_the_reader_fail_or_run_away() {
     let leaf = read(&medium, root, 512).unwrap();
     let leaf = u64::from(be32(&leaf, 16 + (512 - 16) / 12 * 8)) * 512;
     let steering = [0..256, 512..580, root..root + 512, leaf..leaf + 512];
-    let patch = (0_usize..4, any::<prop::sample::Index>(), prop::collection::vec(any::<u8>(), 1..6));
+    let patch = (
+        0_usize..4,
+        any::<prop::sample::Index>(),
+        prop::collection::vec(any::<u8>(), 1..6),
+    );
     let patches = prop::collection::vec(patch, 1..8);
     let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig::with_cases(300));
     runner
