@@ -253,7 +253,7 @@ fn a_copy_is_whole_with_small_blocks_and_old_features() {
 
 #[test]
 fn a_copy_is_whole_with_other_checksums_and_large_blocks() {
-    let (images, maps) = survives_a_copy(1, &["--csum", "xxhash", "--nodesize", "65536"]);
+    let (images, maps) = survives_a_copy(1, &["--csum", "xxhash", "--nodesize", "32768"]);
     assert_as_dumped(&images, &maps);
 }
 

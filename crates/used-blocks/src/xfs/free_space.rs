@@ -21,6 +21,8 @@ const AGF_CRC: usize = 216;
 const NONE: u32 = u32::MAX;
 /// No B-tree of XFS is higher.
 const MAX_LEVELS: usize = 9;
+/// More blocks are refused: so many hold hundreds of millions of records.
+const MAX_BLOCKS: usize = 1 << 20;
 /// Sizes of a node's parts, in bytes.
 const RECORD_BYTES: usize = 8;
 const POINTER_BYTES: usize = 4;
@@ -173,6 +175,9 @@ impl Walk<'_> {
         let blocks = superblock.blocks_of(self.group);
         if !(superblock.header_blocks()..blocks).contains(&number.into()) {
             return Err(self.broken("leaves the group"));
+        }
+        if self.visited.len() >= MAX_BLOCKS {
+            return Err(self.broken("has too many blocks"));
         }
         let at = self.bytes_of(number).start;
         let block = read(self.medium, at, to_usize(superblock.block_bytes))?;

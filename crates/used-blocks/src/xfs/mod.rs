@@ -20,8 +20,9 @@ mod superblock;
 #[cfg(test)]
 mod tests;
 
+use crate::collector::Collector;
 use crate::reader::Used;
-use crate::{Extents, Medium, Unmapped};
+use crate::{Medium, Unmapped};
 
 use free_space::{GroupMap, map_group};
 use superblock::Superblock;
@@ -36,31 +37,29 @@ const ATTEMPTS: usize = 3;
 /// [`Unmapped::Unknown`] if there is no XFS here; otherwise why its superblock is not trusted.
 pub(crate) fn used(medium: &dyn Medium) -> Result<Used, Unmapped> {
     let superblock = Superblock::read(medium)?;
-    let mut extents = Extents::default();
+    let mut used = Collector::default();
     let mut miscounted = Vec::new();
     for group in 0..superblock.groups {
         match map_patiently(medium, &superblock, group)? {
             Some(map) => {
-                map.used.iter().for_each(|range| extents.push(range));
+                map.used.iter().for_each(|range| used.push(range));
                 if !map.is_counted_right {
                     miscounted.push(superblock.range_of(group));
                 }
             }
-            None => extents.push(superblock.range_of(group)),
+            None => used.push(superblock.range_of(group)),
         }
     }
-    extents.push(superblock.blocks * superblock.block_bytes..medium.size_bytes());
-    if let Some(log) = superblock.log.clone() {
-        extents = extents.union(&Extents::whole(log));
-    }
+    used.push(superblock.blocks * superblock.block_bytes..medium.size_bytes());
+    used.push(superblock.log.clone().unwrap_or_default());
     // Last, so that whatever was logged since the first group was read is seen.
     let is_settled = log::is_clean(medium, &superblock)?;
     if is_settled {
         // Nothing was under way that would explain it.
-        extents = extents.union(&Extents::from_unordered(miscounted));
+        miscounted.into_iter().for_each(|range| used.push(range));
     }
     Ok(Used {
-        extents,
+        extents: used.finish(),
         is_settled,
     })
 }

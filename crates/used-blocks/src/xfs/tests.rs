@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use super::superblock::is_intact;
 use super::*;
+use crate::Extents;
 use crate::ageing::{Frozen, Mounted, Tampered, age, assert_same_files, copy_files, sync};
 use crate::crc::CRC32C;
 use crate::fields::{be32, read};
@@ -212,6 +213,10 @@ fn freezing_makes_the_map_of_a_live_file_system_true() {
     let files = copy_files(mounted.path());
     let frozen = Frozen::new(&mounted);
     let map = used(&image.open()).unwrap();
+    assert!(
+        map.is_settled,
+        "freezing leaves nothing but the superblock in the log"
+    );
     let copy = image.only(&map.extents);
     drop(frozen);
     drop(mounted);
