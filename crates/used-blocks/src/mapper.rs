@@ -24,6 +24,10 @@ const MAX_ROUNDS: usize = 8;
 /// Partitions and volumes of all disks together.
 const MAX_MEDIA: usize = 16 << 10;
 
+/// Pieces of volumes that are followed to their disks, for all disks together; each takes some tens of
+/// nanoseconds.
+const MAX_STEPS: u64 = 256 << 20;
+
 /// The first and the last bytes of every file system's region are used, whatever the file system
 /// says: boot loaders lie in the first sectors, superblocks of arrays and of other managers within
 /// the last 128 KiB.
@@ -41,12 +45,15 @@ struct Found<'a> {
 /// The work and its results.
 #[derive(Debug)]
 pub(crate) struct Mapper<'a> {
+    disks: Vec<Found<'a>>,
     used: Vec<Collector>,
     regions: Vec<Vec<RegionMap>>,
     /// To be looked at in this round.
     pending: Vec<Found<'a>>,
     /// How many media there were.
     media: usize,
+    /// Pieces that may still be followed.
+    steps_left: u64,
     md: Vec<Found<'a>>,
     lvm: Vec<Found<'a>>,
     btrfs: Vec<Found<'a>>,
@@ -60,11 +67,14 @@ impl<'a> Mapper<'a> {
             volume: None,
             is_partition: false,
         };
+        let disks: Vec<Found<'a>> = disks.iter().enumerate().map(found).collect();
         Self {
             used: disks.iter().map(|_| Collector::default()).collect(),
             regions: disks.iter().map(|_| Vec::new()).collect(),
-            pending: disks.iter().enumerate().map(found).collect(),
+            pending: disks.clone(),
             media: disks.len(),
+            disks,
+            steps_left: MAX_STEPS,
             md: Vec::new(),
             lvm: Vec::new(),
             btrfs: Vec::new(),
@@ -103,6 +113,9 @@ impl<'a> Mapper<'a> {
         }
         let members = std::mem::take(&mut self.btrfs);
         self.map_btrfs(members);
+        if self.steps_left == 0 {
+            self.give_up();
+        }
 
         let results = self.used.into_iter().zip(self.regions);
         results
@@ -112,6 +125,18 @@ impl<'a> Mapper<'a> {
                 DiskMap { used, regions }
             })
             .collect()
+    }
+
+    /// Counts all disks as used.
+    fn give_up(&mut self) {
+        let reason = Arc::new(Unmapped::Inconsistent {
+            what: "volume manager",
+            detail: "volumes consist of more pieces than anybody needs".to_owned(),
+        });
+        self.steps_left = MAX_STEPS;
+        for disk in self.disks.clone() {
+            self.whole(&disk, Region::Unknown, &reason);
+        }
     }
 
     /// Finds out what a medium holds, and maps it if it stands alone.
@@ -264,11 +289,12 @@ impl<'a> Mapper<'a> {
 
     fn add(&mut self, found: &Found<'a>, extents: &Extents) {
         for range in extents.overlapping(0..found.view.size_bytes()) {
-            found.view.on_disks(range, &mut |disk, range| {
+            let each = &mut |disk: usize, range: Range<u64>| {
                 if let Some(used) = self.used.get_mut(disk) {
                     used.push(range);
                 }
-            });
+            };
+            found.view.on_disks(range, &mut self.steps_left, each);
         }
     }
 
@@ -282,12 +308,13 @@ impl<'a> Mapper<'a> {
     ) {
         let mut hulls: Vec<Option<Range<u64>>> = vec![None; self.regions.len()];
         let all = 0..found.view.size_bytes();
-        found.view.on_disks(all, &mut |disk, range| {
+        let each = &mut |disk: usize, range: Range<u64>| {
             if let Some(hull) = hulls.get_mut(disk) {
                 let known = hull.get_or_insert_with(|| range.clone());
                 *known = known.start.min(range.start)..known.end.max(range.end);
             }
-        });
+        };
+        found.view.on_disks(all, &mut self.steps_left, each);
         for (regions, hull) in self.regions.iter_mut().zip(hulls) {
             regions.extend(hull.map(|range| RegionMap {
                 range,

@@ -136,20 +136,32 @@ impl<'a> View<'a> {
     }
 
     /// Tells `each` the number of the disk and the range there, for every place that holds bytes of
-    /// `range`.
-    pub(crate) fn on_disks(&self, range: Range<u64>, each: &mut dyn FnMut(usize, Range<u64>)) {
-        match &self.base {
-            Base::Disk { number, .. } => each(*number, range),
-            Base::Composed { members, segments } => {
-                for (start, segment) in overlapping(segments, &range) {
-                    let within =
-                        range.start.saturating_sub(*start)..(range.end - start).min(segment.length);
-                    segment.on_members(within, &mut |place, length| {
-                        if let Some(member) = members.get(place.member) {
-                            member.on_disks(place.offset..place.offset + length, each);
-                        }
-                    });
+    /// `range`. Every piece on the way takes one of the steps that are left; it ends when there is
+    /// none, because pieces of pieces that all name the same bytes would have no end.
+    pub(crate) fn on_disks(
+        &self,
+        range: Range<u64>,
+        steps_left: &mut u64,
+        each: &mut dyn FnMut(usize, Range<u64>),
+    ) {
+        let (members, segments) = match &self.base {
+            Base::Disk { number, .. } => return each(*number, range),
+            Base::Composed { members, segments } => (members, segments),
+        };
+        for (start, segment) in overlapping(segments, &range) {
+            let within =
+                range.start.saturating_sub(*start)..(range.end - start).min(segment.length);
+            *steps_left = steps_left.saturating_sub(1);
+            segment.on_members(within, &mut |place, length| {
+                *steps_left = steps_left.saturating_sub(1);
+                if let Some(member) = members.get(place.member)
+                    && *steps_left > 0
+                {
+                    member.on_disks(place.offset..place.offset + length, steps_left, each);
                 }
+            });
+            if *steps_left == 0 {
+                return;
             }
         }
     }

@@ -103,7 +103,8 @@ proptest! {
         let mut expected: Vec<(usize, u64)> =
             table.iter().flatten().map(|place| (place.member, place.offset)).collect();
         let mut used = Vec::new();
-        view.on_disks(0..view.size_bytes(), &mut |disk, range| {
+        let mut steps = u64::MAX;
+        view.on_disks(0..view.size_bytes(), &mut steps, &mut |disk, range| {
             used.extend(range.map(|at| (disk, at)));
         });
         expected.sort_unstable();
@@ -166,4 +167,25 @@ fn nothing_is_read_beyond_the_end() {
         Err(VolumeError::OutOfRange { .. })
     ));
     assert!(view.read_at(&mut two, u64::MAX).is_err());
+}
+
+#[test]
+fn pieces_of_pieces_come_to_an_end() {
+    let disk = Ruled(0);
+    let mut view = View::disk(0, &disk);
+    for _ in 0..8 {
+        let place = Place {
+            member: 0,
+            offset: 0,
+        };
+        let same = Segment {
+            length: view.size_bytes(),
+            layout: Layout::Copies(vec![place; 1000]),
+        };
+        view = View::composed(&[view], vec![same]).unwrap();
+    }
+    let (mut steps, mut told) = (5000, 0);
+    view.on_disks(0..DISK_BYTES, &mut steps, &mut |_, _| told += 1);
+    assert_eq!(steps, 0);
+    assert!((1..5000).contains(&told), "{told}");
 }
