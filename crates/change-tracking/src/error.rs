@@ -39,6 +39,15 @@ pub enum LoadError {
     #[error("the BPF object has no {0}: rebuild it with `cargo xtask bpf`")]
     Missing(&'static str),
     /// The verifier said no, or the rights are missing.
+    #[error("cannot load the BPF program; the kernel's last words: {last_words:?}")]
+    Rejected {
+        /// The end of what the verifier wrote, which may be megabytes long.
+        last_words: String,
+        /// What the kernel said.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The program does not fit the kernel in another way.
     #[error("cannot load the BPF program")]
     Program(#[source] aya::programs::ProgramError),
     /// It could not be attached to the tracepoint.

@@ -137,21 +137,29 @@ pub(crate) fn prepare(root: &Path) -> Result<(), Error> {
         path: root.into(),
         source,
     };
-    if !is_in_bpf_file_system(root).map_err(error)? {
-        let mount_point = if root.starts_with(USUAL_MOUNT) {
-            Path::new(USUAL_MOUNT)
-        } else {
-            private_directory(root)?;
-            root
-        };
-        mount(
-            "bpf",
-            mount_point,
-            "bpf",
-            MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC,
-            c"mode=0700",
-        )
-        .map_err(|errno| error(errno.into()))?;
+    if is_in_bpf_file_system(root).map_err(error)? {
+        return private_directory(root);
+    }
+    let was_there = root.exists();
+    let mount_point = if root.starts_with(USUAL_MOUNT) {
+        Path::new(USUAL_MOUNT)
+    } else {
+        private_directory(root)?;
+        root
+    };
+    let mounted = mount(
+        "bpf",
+        mount_point,
+        "bpf",
+        MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC,
+        c"mode=0700",
+    );
+    if let Err(errno) = mounted {
+        if !was_there {
+            // An empty directory that stays harms nobody.
+            let _ = std::fs::remove_dir(root);
+        }
+        return Err(error(errno.into()));
     }
     private_directory(root)
 }

@@ -5,8 +5,8 @@
 use std::sync::atomic::Ordering::SeqCst;
 
 use aya::maps::{Map, MapData};
-use aya::programs::BtfTracePoint;
 use aya::programs::tp_btf::BtfTracePointLink;
+use aya::programs::{BtfTracePoint, ProgramError};
 use aya::{Btf, EbpfLoader};
 use rehost_linux::SharedWords;
 
@@ -71,9 +71,7 @@ fn load_and_attach(disk: &DiskId, types: &Btf) -> Result<Loaded, LoadError> {
         .program_mut(PROGRAM)
         .and_then(|program| program.try_into().ok())
         .ok_or(LoadError::Missing("program on_completion"))?;
-    program
-        .load(TRACEPOINT, types)
-        .map_err(LoadError::Program)?;
+    program.load(TRACEPOINT, types).map_err(rejected)?;
 
     let mut take = |name| match object.take_map(name) {
         Some(Map::Array(data)) => Ok(data),
@@ -103,4 +101,43 @@ fn load_and_attach(disk: &DiskId, types: &Btf) -> Result<Loaded, LoadError> {
         ledger,
         link,
     })
+}
+
+/// Keeps of the verifier's log what says why.
+fn rejected(error: ProgramError) -> LoadError {
+    match error {
+        ProgramError::LoadError {
+            io_error,
+            verifier_log,
+        } => LoadError::Rejected {
+            last_words: last_words(&verifier_log.to_string()),
+            source: io_error,
+        },
+        other => LoadError::Program(other),
+    }
+}
+
+/// The last line before the verifier's own figures, and those.
+fn last_words(log: &str) -> String {
+    let lines: Vec<&str> = log.lines().filter(|line| !line.trim().is_empty()).collect();
+    let last: String = lines[lines.len().saturating_sub(4)..].join("; ");
+    last.chars().take(500).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_long_log_the_end_is_kept() {
+        let log = "0: (79) r6 = r1\n".repeat(100_000)
+            + "The sequence of jumps is too complex.\nstack depth 64\n\n";
+        let kept = last_words(&log);
+        assert!(
+            kept.ends_with("The sequence of jumps is too complex.; stack depth 64"),
+            "{kept}"
+        );
+        assert_eq!(last_words(""), "");
+        assert!(last_words(&"x".repeat(10_000)).len() <= 500);
+    }
 }

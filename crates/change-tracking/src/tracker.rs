@@ -83,13 +83,12 @@ impl Tracker {
     /// is left attached then.
     pub fn start_or_resume(root: &Path, device: &Path) -> Result<Self, Error> {
         let owner = owner_of(device)?;
-        pins::prepare(root)?;
         let pins = Pins::of(root, &owner.disk);
         if !pins.exist() {
-            return Self::begin(pins, &owner, None);
+            return Self::begin(root, &owner, None);
         }
         let Some(maps) = pins.open(&owner.disk) else {
-            return Self::begin(pins, &owner, Some("they are incomplete"));
+            return Self::begin(root, &owner, Some("they are incomplete"));
         };
         let ledger = Ledger::new(maps.ledger);
         match ledger.tracking_of(&owner) {
@@ -102,7 +101,7 @@ impl Tracker {
                 ledger,
                 pins,
             }),
-            Err(reason) => Self::begin(pins, &owner, Some(reason)),
+            Err(reason) => Self::begin(root, &owner, Some(reason)),
         }
     }
 
@@ -111,14 +110,15 @@ impl Tracker {
     /// # Errors
     /// As [`Tracker::start_or_resume`].
     pub fn start_anew(root: &Path, device: &Path) -> Result<Self, Error> {
-        let owner = owner_of(device)?;
-        pins::prepare(root)?;
-        Self::begin(Pins::of(root, &owner.disk), &owner, None)
+        Self::begin(root, &owner_of(device)?, None)
     }
 
-    fn begin(pins: Pins, owner: &Owner, instead_of: Option<&'static str>) -> Result<Self, Error> {
-        pins.remove()?;
+    fn begin(root: &Path, owner: &Owner, instead_of: Option<&'static str>) -> Result<Self, Error> {
+        // First, so that a machine that refuses the program gets no mount either.
         let loaded = program::load(&owner.disk)?;
+        pins::prepare(root)?;
+        let pins = Pins::of(root, &owner.disk);
+        pins.remove()?;
         let maps = match pins.pin(loaded) {
             Ok(maps) => maps,
             Err(error) => return Err(undone(&pins, error)),

@@ -268,6 +268,22 @@ fn privileged_the_end_leaves_nothing_behind() -> Result<()> {
     until_gone(prog)
 }
 
+/// Without the rights it says so, and leaves neither a directory nor a mount.
+#[test]
+fn privileged_who_may_not_is_told() -> Result<()> {
+    let site = Site::new(DISK_BYTES)?;
+    let output = Command::new("setpriv")
+        .args(["--bounding-set=-all", "--"])
+        .arg(program()?)
+        .args([site.root().as_path(), site.device(), &site.path("journal")])
+        .output()?;
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    ensure!(!output.status.success(), "it has tracked without rights");
+    ensure!(said.contains("CAP_BPF"), "{said}");
+    ensure!(!site.root().exists() && !site.path("journal").exists());
+    Ok(())
+}
+
 #[test]
 fn privileged_what_is_no_disk_is_refused() -> Result<()> {
     let site = Site::new(DISK_BYTES)?;

@@ -36,6 +36,9 @@ struct Totals {
     marked_grains: u64,
     /// Marked, read, and found to be what the copy had already.
     unchanged_grains: u64,
+    /// Those that were marked as written, and not only as discarded.
+    written_grains: u64,
+    unchanged_written_grains: u64,
     void: u64,
     /// Sectors whose completion was missed, as the audits say.
     missed_sectors: u64,
@@ -254,9 +257,12 @@ impl Copy {
         totals.loans += 1;
         for range in marks.either().ranges() {
             for grain in range.start / GRAIN_BYTES..range.end.div_ceil(GRAIN_BYTES) {
+                let written = u64::from(marks.written.contains(grain));
                 totals.marked_grains += 1;
+                totals.written_grains += written;
                 if !self.take(grain)? {
                     totals.unchanged_grains += 1;
+                    totals.unchanged_written_grains += written;
                 }
             }
         }
