@@ -2,6 +2,9 @@
 
 use std::sync::Arc;
 
+use clap::ValueEnum;
+use clap::builder::PossibleValue;
+
 use super::control_plane::write_request;
 use super::load::Render;
 use super::seed::{Seeded, progress};
@@ -22,6 +25,16 @@ pub(crate) enum Kind {
     Overview,
     Progress,
     Poll,
+}
+
+impl ValueEnum for Kind {
+    fn value_variants<'k>() -> &'k [Self] {
+        &Self::ALL
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        Some(PossibleValue::new(self.as_str()))
+    }
 }
 
 impl Kind {

@@ -44,7 +44,7 @@ pub(crate) async fn seed(plane: &mut ControlPlane, count: usize) -> Result<Seede
     let mut seeded = Seeded {
         sources: vec![source.id.clone()],
         tasks: vec![(task.id.clone(), source.id.clone())],
-        inventory_bytes: source.inventory.len(),
+        inventory_bytes: source.inventory.text().len(),
         seconds: 0.0,
     };
     let mut number = 1;

@@ -10,8 +10,8 @@ use rustls::ServerConfig;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-use crate::app::sources::Listed;
 use crate::app::{App, Parts};
+use crate::app::{sources::Written, tasks};
 use crate::audit::AuditLog;
 use crate::first_start::{self, DataDirectory, Names, Reached};
 use crate::identity::{Keystone, Known};
@@ -82,7 +82,8 @@ impl Server {
             project,
             revision: options.revision,
             wakeups: Wakeups::default(),
-            listed: Listed::default(),
+            written: Written::default(),
+            opened: tasks::nothing_opened(),
             known: Known::default(),
             keystone,
             audit: AuditLog::default(),

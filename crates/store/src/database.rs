@@ -28,8 +28,11 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(30);
 /// `synchronous = FULL` rather than NORMAL: in WAL mode NORMAL may lose the last commits in a power
 /// cut, and an answer of 200 is a promise to agents (a join token is used up, a cut-over is
 /// recorded). Group commit makes one `fsync` serve many of them.
+///
+/// `wal_autocheckpoint`: the log may grow to 32 MiB before it is copied into the file, because rows
+/// of running tasks are written again and again and only the last version of a page is copied.
 const SQLITE_CONNECTION: &str = "PRAGMA busy_timeout = 10000; PRAGMA journal_mode = WAL; \
-     PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;";
+     PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA wal_autocheckpoint = 8192;";
 /// Run on connections that only read, so that no change can get past the writer.
 const SQLITE_READER: &str = "PRAGMA query_only = ON;";
 
@@ -120,6 +123,11 @@ impl Store {
             lock,
             flusher: std::sync::Mutex::new(None),
         });
+        Self {
+            shared: Arc::clone(&shared),
+        }
+        .fill_directory()
+        .await?;
         let flusher = tokio::spawn(flush_regularly(
             Arc::downgrade(&shared),
             options.flush_interval,

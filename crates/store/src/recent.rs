@@ -11,8 +11,9 @@
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher as _, RandomState};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use crate::directory::Directory;
 use crate::sources::SourceRow;
 use crate::tasks::TaskRow;
 
@@ -30,10 +31,12 @@ const ROW_BYTES: usize = 512;
 /// Everything that is kept.
 #[derive(Debug)]
 pub(crate) struct Recent {
+    /// The order of all sources, and what they are searched by.
+    pub(crate) directory: Option<Directory>,
     /// Sources by their id.
-    pub(crate) sources: Shards<SourceRow>,
+    pub(crate) sources: Shards<Arc<SourceRow>>,
     /// What is known of the task of a source, by the id of the source: that there is none, too.
-    pub(crate) tasks: Shards<Option<TaskRow>>,
+    pub(crate) tasks: Shards<Option<Arc<TaskRow>>>,
     /// Sources of tasks, by the id of the task; that never changes.
     pub(crate) sources_of_tasks: Shards<String>,
     /// Speed windows of tasks, by the id of the task.
@@ -45,6 +48,7 @@ impl Recent {
     pub(crate) fn new(keeps: bool) -> Self {
         let bytes = |bytes| if keeps { bytes } else { 0 };
         Self {
+            directory: keeps.then(Directory::default),
             sources: Shards::new(bytes(SOURCE_BYTES)),
             tasks: Shards::new(bytes(TASK_BYTES)),
             sources_of_tasks: Shards::new(bytes(WINDOW_BYTES)),
@@ -61,7 +65,8 @@ impl Recent {
     pub(crate) fn visited(&self, rows: &[(String, i64)]) {
         for (id, time) in rows {
             self.sources.changed(id, |mut row| {
-                row.last_visit_time = row.last_visit_time.max(*time);
+                let visited = Arc::make_mut(&mut row);
+                visited.last_visit_time = visited.last_visit_time.max(*time);
                 Some(row)
             });
         }
@@ -72,11 +77,11 @@ impl Recent {
 /// predecessor, else nothing.
 pub(crate) trait Follows: Sized {
     /// The row as it is after `self` was written over `before`.
-    fn after(self, before: Self) -> Option<Self>;
+    fn after(self, before: &Self) -> Option<Self>;
 }
 
 impl Follows for SourceRow {
-    fn after(mut self, before: Self) -> Option<Self> {
+    fn after(mut self, before: &Self) -> Option<Self> {
         let follows = before.generation == self.generation;
         self.generation += 1;
         // Not of the row, and written apart from it.
@@ -86,7 +91,7 @@ impl Follows for SourceRow {
 }
 
 impl Follows for TaskRow {
-    fn after(mut self, before: Self) -> Option<Self> {
+    fn after(mut self, before: &Self) -> Option<Self> {
         let follows = before.generation == self.generation && before.id == self.id;
         self.generation += 1;
         // Written apart from the row.
@@ -107,6 +112,12 @@ impl Size for String {
     }
 }
 
+impl<T: Size> Size for Arc<T> {
+    fn size_bytes(&self) -> usize {
+        T::size_bytes(self)
+    }
+}
+
 impl<T: Size> Size for Option<T> {
     fn size_bytes(&self) -> usize {
         self.as_ref().map_or(ROW_BYTES / 4, Size::size_bytes)
@@ -115,7 +126,7 @@ impl<T: Size> Size for Option<T> {
 
 impl Size for SourceRow {
     fn size_bytes(&self) -> usize {
-        ROW_BYTES + self.inventory.len() + self.checks.len()
+        ROW_BYTES + self.inventory.size_bytes() + self.checks.len()
     }
 }
 

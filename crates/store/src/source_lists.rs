@@ -1,14 +1,27 @@
 //! Lists of source servers, and how many there are.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use crate::Page;
 use crate::counters::Kind;
 use crate::database::Store;
+use crate::directory::{Entry, Search};
 use crate::error::StoreError;
 use crate::sources::{SourceRow, columns};
 use crate::sql::{Sql, contains};
 use crate::tasks::TaskRow;
+
+/// A source in a list.
+#[derive(Clone, Debug)]
+pub struct ListedSource {
+    /// The source; its last visit may be older than it was.
+    pub row: Arc<SourceRow>,
+    /// Its agent was last heard of, milliseconds since 1970.
+    pub last_visit_time: i64,
+    /// Its task, if it has one.
+    pub task: Option<Arc<TaskRow>>,
+}
 
 /// Which sources of a domain to list. Absent means any; the domain is always meant.
 #[derive(Clone, Debug, Default)]
@@ -51,6 +64,19 @@ impl SourceFilter {
             domain_id: domain_id.to_owned(),
             ..Self::default()
         }
+    }
+
+    /// What is asked for, if that is nothing but the domain, and perhaps the state and the name.
+    fn as_search(&self) -> Option<Search<'_>> {
+        let unnamed = Self {
+            name: None,
+            ..self.clone()
+        };
+        unnamed.is_counted().then_some(Search {
+            domain_id: &self.domain_id,
+            state: self.state.as_deref(),
+            name: self.name.as_deref(),
+        })
     }
 
     /// Whether nothing but the domain, and perhaps the state, is asked for.
@@ -155,7 +181,20 @@ impl SourceFilter {
 }
 
 impl Store {
-    /// Sources that fit, oldest first, and how many fit in all.
+    /// Reads the directory from the database, which nobody changes meanwhile.
+    pub(crate) async fn fill_directory(&self) -> Result<(), StoreError> {
+        if let Some(directory) = &self.shared.recent.directory {
+            let sql = Sql::new(
+                "SELECT id, domain_id, add_date, state, name_folded FROM sources \
+                 ORDER BY domain_id, add_date, id",
+            );
+            let entries: Vec<Entry> = sql.all(self.pool(), "list sources").await?;
+            entries.into_iter().for_each(|entry| directory.put(entry));
+        }
+        Ok(())
+    }
+
+    /// Sources that fit, oldest first, each with its task if it has one, and how many fit in all.
     ///
     /// # Errors
     /// [`StoreError::Statement`].
@@ -163,51 +202,58 @@ impl Store {
         &self,
         filter: &SourceFilter,
         page: Page,
-    ) -> Result<(Vec<SourceRow>, i64), StoreError> {
-        let count = self.count_sources(filter).await?;
-        if self.shared.recent.keeps() {
-            return Ok((self.page_of_recent(filter, page).await?, count));
-        }
-        let rows = filter.page(page).all(self.pool(), "list sources").await?;
-        Ok((self.visited(rows), count))
-    }
-
-    /// One page, of which the database is asked for the ids and for rows that are not in memory. A row
-    /// that changes in between is shown as it is afterwards; one that is removed is left out.
-    async fn page_of_recent(
-        &self,
-        filter: &SourceFilter,
-        page: Page,
-    ) -> Result<Vec<SourceRow>, StoreError> {
-        let ids = filter.page_ids(page);
-        let ids: Vec<(String,)> = ids.all(self.pool(), "list sources").await?;
-        let ids: Vec<_> = ids.into_iter().map(|(id,)| id).collect();
-        let rows = self.sources_by_ids(&ids).await?;
-        let mut rows: HashMap<_, _> = rows.into_iter().map(|row| (row.id.clone(), row)).collect();
-        Ok(ids.iter().filter_map(|id| rows.remove(id)).collect())
-    }
-
-    /// As [`Store::sources`], each with its task if it has one.
-    ///
-    /// # Errors
-    /// [`StoreError::Statement`].
-    pub async fn sources_with_tasks(
-        &self,
-        filter: &SourceFilter,
-        page: Page,
-    ) -> Result<(Vec<(SourceRow, Option<TaskRow>)>, i64), StoreError> {
-        let (sources, count) = self.sources(filter, page).await?;
-        let ids: Vec<_> = sources.iter().map(|row| row.id.clone()).collect();
+    ) -> Result<(Vec<ListedSource>, i64), StoreError> {
+        let (rows, count) = self.page_of_sources(filter, page).await?;
+        let ids: Vec<_> = rows.iter().map(|row| row.id.clone()).collect();
         let tasks = self.tasks_of_sources(&ids).await?;
         let mut tasks: HashMap<_, _> = tasks
             .into_iter()
             .map(|task| (task.source_id.clone(), task))
             .collect();
-        let rows = sources.into_iter().map(|source| {
-            let task = tasks.remove(&source.id);
-            (source, task)
+        let rows = rows.into_iter().map(|row| {
+            let mut last_visit_time = row.last_visit_time;
+            let visits = &self.shared.visits.sources;
+            visits.merge(&row.id, &mut last_visit_time);
+            ListedSource {
+                last_visit_time,
+                task: tasks.remove(&row.id),
+                row,
+            }
         });
         Ok((rows.collect(), count))
+    }
+
+    async fn page_of_sources(
+        &self,
+        filter: &SourceFilter,
+        page: Page,
+    ) -> Result<(Vec<Arc<SourceRow>>, i64), StoreError> {
+        let recent = &self.shared.recent;
+        if let Some((directory, search)) = recent.directory.as_ref().zip(filter.as_search()) {
+            let (ids, count) = directory.page(search, page);
+            return Ok((self.in_order(&ids).await?, count));
+        }
+        let count = self.count_sources(filter).await?;
+        if !recent.keeps() {
+            let rows: Vec<SourceRow> = filter.page(page).all(self.pool(), "list sources").await?;
+            return Ok((rows.into_iter().map(Arc::new).collect(), count));
+        }
+        // The database is asked for the ids, and for rows that are not in memory.
+        let ids = filter.page_ids(page);
+        let ids: Vec<(String,)> = ids.all(self.pool(), "list sources").await?;
+        let ids: Vec<_> = ids.into_iter().map(|(id,)| id).collect();
+        Ok((self.in_order(&ids).await?, count))
+    }
+
+    /// The sources with these ids, in the order of the ids. One that changes meanwhile is shown as it is
+    /// afterwards; one that is removed is left out.
+    async fn in_order(&self, ids: &[String]) -> Result<Vec<Arc<SourceRow>>, StoreError> {
+        let rows = self.shared_sources(ids).await?;
+        if rows.iter().map(|row| &row.id).eq(ids) {
+            return Ok(rows);
+        }
+        let mut rows: HashMap<_, _> = rows.into_iter().map(|row| (row.id.clone(), row)).collect();
+        Ok(ids.iter().filter_map(|id| rows.remove(id)).collect())
     }
 
     /// How many sources fit.

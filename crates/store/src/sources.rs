@@ -1,12 +1,14 @@
 //! Source servers and their mailboxes: one at a time. Lists are in `source_lists`.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use sqlx::AnyConnection;
 
 use crate::counters::{Counted, Kind};
 use crate::database::Store;
 use crate::error::{Act as _, StoreError};
+use crate::packed::PackedText;
 use crate::sql::Sql;
 use crate::write::Write;
 
@@ -34,7 +36,8 @@ pub struct SourceRow {
     /// Enterprise project.
     pub enterprise_project: String,
     /// JSON: the registration.
-    pub inventory: String,
+    #[sqlx(try_from = "String")]
+    pub inventory: PackedText,
     /// JSON: results of the feasibility checks.
     pub checks: String,
     /// Registered at, milliseconds since 1970.
@@ -91,7 +94,7 @@ impl Store {
     pub async fn source(&self, id: &str) -> Result<Option<SourceRow>, StoreError> {
         let recent = &self.shared.recent.sources;
         if let Some(row) = recent.get(id) {
-            return Ok(self.visited(Some(row)));
+            return Ok(self.visited(Some(Arc::unwrap_or_clone(row))));
         }
         let (changes, tasks) = (recent.changes(id), &self.shared.recent.tasks);
         let changes_of_task = tasks.changes(id);
@@ -108,7 +111,7 @@ impl Store {
             if found.tasks == 0 {
                 tasks.keep(id, || None, changes_of_task);
             }
-            recent.keep(id, || found.row.clone(), changes);
+            recent.keep(id, || Arc::new(found.row.clone()), changes);
             found.row
         });
         Ok(self.visited(row))
@@ -144,6 +147,16 @@ impl Store {
     /// # Errors
     /// [`StoreError::Statement`].
     pub async fn sources_by_ids(&self, ids: &[String]) -> Result<Vec<SourceRow>, StoreError> {
+        let rows = self.shared_sources(ids).await?;
+        let rows: Vec<_> = rows.into_iter().map(Arc::unwrap_or_clone).collect();
+        Ok(self.visited(rows))
+    }
+
+    /// As [`Store::sources_by_ids`], without the visits that are not written yet.
+    pub(crate) async fn shared_sources(
+        &self,
+        ids: &[String],
+    ) -> Result<Vec<Arc<SourceRow>>, StoreError> {
         let recent = &self.shared.recent.sources;
         let (mut rows, mut unknown) = (Vec::with_capacity(ids.len()), Vec::new());
         for id in ids {
@@ -156,13 +169,14 @@ impl Store {
         if !changes.is_empty() {
             let ids: Vec<_> = changes.keys().cloned().collect();
             for row in self.read_sources(&ids).await? {
+                let row = Arc::new(row);
                 if let Some(changes) = changes.get(&row.id) {
-                    recent.keep(&row.id, || row.clone(), *changes);
+                    recent.keep(&row.id, || Arc::clone(&row), *changes);
                 }
                 rows.push(row);
             }
         }
-        Ok(self.visited(rows))
+        Ok(rows)
     }
 
     async fn read_sources(&self, ids: &[String]) -> Result<Vec<SourceRow>, StoreError> {
@@ -214,7 +228,7 @@ pub(crate) async fn insert(
     .bind(row.migration_cycle)
     .bind(row.migproject)
     .bind(row.enterprise_project)
-    .bind(row.inventory)
+    .bind(row.inventory.text())
     .bind(row.checks)
     .bind(row.add_date)
     .bind(row.state_action_time)
@@ -266,7 +280,7 @@ pub(crate) async fn update(
     .bind(row.migration_cycle)
     .bind(row.migproject)
     .bind(row.enterprise_project)
-    .bind(row.inventory)
+    .bind(row.inventory.text())
     .bind(row.checks)
     .bind(row.state_action_time)
     .bind(row.stage_action_time)

@@ -4,21 +4,29 @@
 //! because one plan must do for all. Here the text has just what is wanted, so that an index fits.
 //! Text comes from this crate's own pieces alone; every value is a parameter.
 
-use std::fmt::Write as _;
-
 use sqlx::any::{AnyArguments, AnyRow};
 use sqlx::{AnyConnection, AnyPool, Arguments as _, AssertSqlSafe, FromRow};
 
 use crate::error::{Act as _, StoreError};
 
+/// What sqlx calls the database whose parameters need no numbers.
+const SQLITE: &str = "SQLite";
+
 /// A statement that grows.
 pub(crate) struct Sql {
-    text: String,
+    pieces: Vec<Piece>,
     arguments: AnyArguments,
     damage: Option<sqlx::error::BoxDynError>,
     /// The text with the values in it, to ask for its plan.
     #[cfg(test)]
     shown: String,
+}
+
+/// What a statement consists of.
+enum Piece {
+    Text(&'static str),
+    /// The place of the next argument.
+    Parameter,
 }
 
 /// A value that a statement takes.
@@ -54,7 +62,7 @@ impl Sql {
     /// A statement that begins so.
     pub(crate) fn new(text: &'static str) -> Self {
         Self {
-            text: text.to_owned(),
+            pieces: vec![Piece::Text(text)],
             arguments: AnyArguments::default(),
             damage: None,
             #[cfg(test)]
@@ -64,7 +72,7 @@ impl Sql {
 
     /// Goes on with a text.
     pub(crate) fn push(&mut self, text: &'static str) -> &mut Self {
-        self.text.push_str(text);
+        self.pieces.push(Piece::Text(text));
         #[cfg(test)]
         self.shown.push_str(text);
         self
@@ -77,8 +85,7 @@ impl Sql {
         if let Err(error) = value.add_to(&mut self.arguments) {
             self.damage = Some(error);
         }
-        // Writing to a String cannot fail.
-        let _ = write!(self.text, "${}", self.arguments.len());
+        self.pieces.push(Piece::Parameter);
         self
     }
 
@@ -116,9 +123,25 @@ impl Sql {
     where
         T: for<'r> FromRow<'r, AnyRow> + Send + Unpin,
     {
-        let (text, arguments) = self.finish(act)?;
+        let (text, arguments) = self.finish(backend(pool), act)?;
         sqlx::query_as_with(text, arguments)
             .fetch_all(pool)
+            .await
+            .act(act)
+    }
+
+    /// As [`Sql::all`], on a connection at hand.
+    pub(crate) async fn all_within<T>(
+        self,
+        connection: &mut AnyConnection,
+        act: &'static str,
+    ) -> Result<Vec<T>, StoreError>
+    where
+        T: for<'r> FromRow<'r, AnyRow> + Send + Unpin,
+    {
+        let (text, arguments) = self.finish(connection.backend_name(), act)?;
+        sqlx::query_as_with(text, arguments)
+            .fetch_all(connection)
             .await
             .act(act)
     }
@@ -132,7 +155,7 @@ impl Sql {
     where
         T: for<'r> FromRow<'r, AnyRow> + Send + Unpin,
     {
-        let (text, arguments) = self.finish(act)?;
+        let (text, arguments) = self.finish(backend(pool), act)?;
         sqlx::query_as_with(text, arguments)
             .fetch_optional(pool)
             .await
@@ -154,7 +177,7 @@ impl Sql {
 
     /// Runs it and answers its one number.
     pub(crate) async fn number(self, pool: &AnyPool, act: &'static str) -> Result<i64, StoreError> {
-        let (text, arguments) = self.finish(act)?;
+        let (text, arguments) = self.finish(backend(pool), act)?;
         sqlx::query_scalar_with(text, arguments)
             .fetch_one(pool)
             .await
@@ -167,21 +190,52 @@ impl Sql {
         connection: &mut AnyConnection,
         act: &'static str,
     ) -> Result<u64, StoreError> {
-        let (text, arguments) = self.finish(act)?;
+        let (text, arguments) = self.finish(connection.backend_name(), act)?;
         let done = sqlx::query_with(text, arguments).execute(connection).await;
         Ok(done.act(act)?.rows_affected())
     }
 
+    /// The text and its arguments. SQLite looks a parameter with a number up among all the others, which
+    /// for a statement of a thousand rows takes longer than the rows themselves; parameters without a
+    /// name it counts. PostgreSQL wants numbers.
     fn finish(
         self,
+        backend: &str,
         act: &'static str,
     ) -> Result<(AssertSqlSafe<String>, AnyArguments), StoreError> {
         #[cfg(test)]
         crate::plans::note(self.shown);
         match self.damage {
             Some(error) => Err(StoreError::of(act, sqlx::Error::Encode(error))),
-            None => Ok((AssertSqlSafe(self.text), self.arguments)),
+            None => Ok((
+                AssertSqlSafe(text(&self.pieces, backend == SQLITE)),
+                self.arguments,
+            )),
         }
+    }
+}
+
+fn text(pieces: &[Piece], anonymous: bool) -> String {
+    let (mut text, mut number) = (String::new(), 0);
+    for piece in pieces {
+        match piece {
+            Piece::Text(piece) => text.push_str(piece),
+            Piece::Parameter if anonymous => text.push('?'),
+            Piece::Parameter => {
+                number += 1;
+                text.push('$');
+                text.push_str(&i32::to_string(&number));
+            }
+        }
+    }
+    text
+}
+
+/// Name of the database behind a pool, as its connections give it.
+fn backend(pool: &AnyPool) -> &'static str {
+    match pool.connect_options().database_url.scheme() {
+        "sqlite" => SQLITE,
+        _ => "PostgreSQL",
     }
 }
 

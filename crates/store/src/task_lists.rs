@@ -1,6 +1,7 @@
 //! Lists of migration tasks.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use crate::Page;
 use crate::counters::Kind;
@@ -118,7 +119,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Statement`].
-    pub async fn tasks_of_sources(&self, ids: &[String]) -> Result<Vec<TaskRow>, StoreError> {
+    pub async fn tasks_of_sources(&self, ids: &[String]) -> Result<Vec<Arc<TaskRow>>, StoreError> {
         let recent = &self.shared.recent;
         let (mut tasks, mut unknown) = (Vec::new(), Vec::new());
         for id in ids {
@@ -132,9 +133,10 @@ impl Store {
         }
         let ids: Vec<_> = unknown.iter().map(|(id, _)| id.clone()).collect();
         let read = self.read_tasks_of_sources(&ids).await?;
+        let read: Vec<_> = read.into_iter().map(Arc::new).collect();
         let by_source: HashMap<_, _> = read.iter().map(|row| (&row.source_id, row)).collect();
         for (id, changes) in &unknown {
-            let task = || by_source.get(id).map(|task| TaskRow::clone(task));
+            let task = || by_source.get(id).map(|task| Arc::clone(task));
             recent.tasks.keep(id, task, *changes);
         }
         tasks.extend(read);

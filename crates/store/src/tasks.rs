@@ -1,9 +1,9 @@
 //! Migration tasks, one at a time. A source has one at most; the database holds that. Lists are in
 //! `task_lists`.
 
-use sqlx::any::AnyArguments;
-use sqlx::query::Query;
-use sqlx::{Any, AnyConnection};
+use std::sync::Arc;
+
+use sqlx::AnyConnection;
 
 use crate::counters::{Counted, Kind};
 use crate::database::Store;
@@ -111,7 +111,7 @@ impl Store {
     pub async fn task_of_source(&self, source_id: &str) -> Result<Option<TaskRow>, StoreError> {
         let recent = &self.shared.recent;
         if let Some(known) = recent.tasks.get(source_id) {
-            return Ok(known);
+            return Ok(known.map(Arc::unwrap_or_clone));
         }
         let changes = recent.tasks.changes(source_id);
         let mut sql = Sql::new(concat!(
@@ -123,7 +123,9 @@ impl Store {
         let found: Option<TaskRow> = sql
             .optional(self.pool(), "read the task of a source")
             .await?;
-        recent.tasks.keep(source_id, || found.clone(), changes);
+        recent
+            .tasks
+            .keep(source_id, || found.clone().map(Arc::new), changes);
         Ok(found)
     }
 
@@ -225,36 +227,6 @@ pub(crate) async fn update(
     .await
     .act(ACT)?;
     Ok(done.rows_affected() == 1)
-}
-
-/// The statement that replaces a task of which nothing changed that lists search for, which is what
-/// nearly all changes are. It touches no index and no counter, and does nothing if more than that
-/// changed, or if the row is of another generation than `row`.
-pub(crate) fn replace_figures(row: TaskRow) -> Query<'static, Any, AnyArguments> {
-    sqlx::query(
-        "UPDATE tasks SET phase = $7, continuous = $8, launched = $9, body = $10, plan = $11, \
-         subtasks = $12, progress = $13, error_json = $14, target_report = $15, start_date = $16, \
-         finish_date = $17, generation = generation + 1 WHERE id = $1 AND generation = $2 \
-         AND state = $3 AND name = $4 AND COALESCE(target_id, '') = $5 \
-         AND COALESCE(template_id, '') = $6",
-    )
-    .bind(row.id)
-    .bind(row.generation)
-    .bind(row.state)
-    .bind(row.name)
-    .bind(row.target_id.unwrap_or_default())
-    .bind(row.template_id.unwrap_or_default())
-    .bind(row.phase)
-    .bind(row.continuous)
-    .bind(row.launched)
-    .bind(row.body)
-    .bind(row.plan)
-    .bind(row.subtasks)
-    .bind(row.progress)
-    .bind(row.error_json)
-    .bind(row.target_report)
-    .bind(row.start_date)
-    .bind(row.finish_date)
 }
 
 /// Removes a task that is still of the generation that `row` was read with, and all that hangs on it.

@@ -64,10 +64,18 @@ impl From<&Write<'_>> for Change {
 impl Change {
     /// What rows in memory have to know once it is made, or is not.
     fn noted(self, recent: &Recent, made: bool) {
+        if let Some(directory) = recent.directory.as_ref().filter(|_| made) {
+            match &self {
+                Self::InsertSource(row) | Self::UpdateSource(row) => directory.put(row.into()),
+                Self::DeleteSource(row) => directory.remove(row),
+                _ => {}
+            }
+        }
         match self {
             Self::UpdateSource(row) if made => {
                 let id = row.id.clone();
-                recent.sources.changed(&id, |before| row.after(before));
+                let after = |before: Arc<SourceRow>| row.after(&before).map(Arc::new);
+                recent.sources.changed(&id, after);
             }
             Self::InsertSource(row) | Self::UpdateSource(row) | Self::DeleteSource(row) => {
                 recent.sources.forget(&row.id);
@@ -75,7 +83,10 @@ impl Change {
             }
             Self::UpdateTask(row) if made => {
                 let source_id = row.source_id.clone();
-                let after = |before: Option<TaskRow>| row.after(before?).map(Some);
+                let after = |before: Option<Arc<TaskRow>>| {
+                    let after = row.after(&*before?)?;
+                    Some(Some(Arc::new(after)))
+                };
                 recent.tasks.changed(&source_id, after);
             }
             Self::InsertTask(row, _) | Self::UpdateTask(row) | Self::DeleteTask(row) => {
@@ -137,11 +148,6 @@ impl Store {
     /// task to be added is not the only one of its source, or the id or owner of a source to be added
     /// is taken; nothing has changed then.
     pub async fn write(&self, changes: &[Write<'_>]) -> Result<(), StoreError> {
-        if let [Write::UpdateTask(row)] = changes
-            && self.replace_figures(row).await?
-        {
-            return Ok(());
-        }
         let changes: Vec<_> = changes.iter().map(Change::from).collect();
         let noted = Arc::clone(&self.shared.recent);
         let of_rows = changes.clone();
@@ -163,23 +169,5 @@ impl Store {
             after,
         )
         .await
-    }
-
-    /// Tries the short way for a task whose figures alone changed, and says whether that was it.
-    async fn replace_figures(&self, row: &TaskRow) -> Result<bool, StoreError> {
-        let noted = Arc::clone(&self.shared.recent);
-        let change = Change::UpdateTask(row.clone());
-        let after = move |done: &Result<u64, StoreError>| match done {
-            // Nothing changed; the long way tells why.
-            Ok(0) => {}
-            done => change.noted(&noted, done.is_ok()),
-        };
-        let query = tasks::replace_figures(row.clone());
-        let done = self
-            .shared
-            .writer
-            .run("change a task", query, after)
-            .await?;
-        Ok(done == 1)
     }
 }

@@ -19,6 +19,7 @@ use sqlx::{Any, AnyConnection, AnyPool, Connection as _};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::error::{Act as _, StoreError};
+use crate::figures::{Batch, Figures};
 
 /// Jobs that wait at most; more callers wait for a place.
 const MAX_WAITING: usize = 1024;
@@ -40,13 +41,21 @@ pub(crate) enum Writer {
 /// What the writing task is told.
 pub(crate) enum Message {
     Run(Box<dyn Job>),
+    Figures(Box<Figures>),
     Close(oneshot::Sender<()>),
+}
+
+impl From<Figures> for Message {
+    fn from(figures: Figures) -> Self {
+        Self::Figures(Box::new(figures))
+    }
 }
 
 impl std::fmt::Debug for Message {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::Run(_) => "Run",
+            Self::Figures(_) => "Figures",
             Self::Close(_) => "Close",
         })
     }
@@ -58,6 +67,14 @@ impl Writer {
         let (jobs, queue) = mpsc::channel(MAX_WAITING);
         tokio::spawn(write_all(connection, queue));
         Self::Queue(jobs)
+    }
+
+    /// The queue of the writing task, if there is one.
+    pub(crate) fn queue(&self) -> Option<&mpsc::Sender<Message>> {
+        match self {
+            Self::Queue(jobs) => Some(jobs),
+            Self::Pool(_) => None,
+        }
     }
 
     /// Runs one statement durably: how many rows it changed. With SQLite, `after` hears it after the
@@ -236,12 +253,17 @@ async fn write_all(mut connection: AnyConnection, mut queue: mpsc::Receiver<Mess
     let mut messages = Vec::with_capacity(MAX_BATCH);
     while queue.recv_many(&mut messages, MAX_BATCH).await > 0 {
         let mut jobs = VecDeque::with_capacity(messages.len());
+        let mut batch = Box::<Batch>::default();
         let mut closing = None;
         for message in messages.drain(..) {
             match message {
                 Message::Run(job) => jobs.push_back(job),
+                Message::Figures(figures) => batch.add(*figures),
                 Message::Close(tell) => closing = Some(tell),
             }
+        }
+        if !batch.is_empty() {
+            jobs.push_back(batch);
         }
         while !jobs.is_empty() {
             transaction(&mut connection, &mut jobs).await;

@@ -45,7 +45,7 @@ async fn look(
 ) -> Result<(bool, ShowCommandResponse), ApiError> {
     let mut source = sources::load(app, caller, id).await?;
     let mut task = tasks::of_source(app, id).await?;
-    if task.as_ref().is_some_and(starts_by_itself) {
+    if task.as_deref().is_some_and(starts_by_itself) {
         start(app, id).await?;
         source = sources::load(app, caller, id).await?;
         task = tasks::of_source(app, id).await?;

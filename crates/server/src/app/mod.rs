@@ -10,6 +10,7 @@ pub(crate) mod certificates;
 pub(crate) mod checks;
 pub(crate) mod consistency_export;
 mod documents;
+mod kept;
 pub(crate) mod list;
 pub(crate) mod logs;
 pub(crate) mod mailbox;
@@ -64,8 +65,10 @@ pub(crate) struct Parts {
     pub(crate) project: Named,
     pub(crate) revision: Revision,
     pub(crate) wakeups: Wakeups,
-    /// Parts of lists of source servers that were shown lately.
-    pub(crate) listed: sources::Listed,
+    /// Parts of source servers that were shown lately.
+    pub(crate) written: sources::Written,
+    /// Tasks that were opened lately.
+    pub(crate) opened: tasks::Opened,
     /// Who calls, as far as that was looked up lately.
     pub(crate) known: Known,
     /// Whose tokens are good beside our own.

@@ -7,7 +7,7 @@ use http::header::CONTENT_TYPE;
 use rehost_sms_api::bodies::{
     CommandBody, DeleteIds, EmptyResult, ListErrorServersQuery, ListErrorServersResponse,
     ListServersQuery, PostSourceServerBody, PutCopyStateReq, PutDiskInfoReq, PutSourceServerBody,
-    ShowCommandResponse, ShowOverviewResponse, ShowServerResponse,
+    ShowCommandResponse, ShowOverviewResponse,
 };
 use serde::Deserialize;
 
@@ -17,6 +17,11 @@ use super::query::QueryOf;
 use crate::app::{App, mailbox, sources};
 use crate::errors::ApiError;
 use crate::identity::Caller;
+
+/// An answer that is JSON already.
+fn json(body: Vec<u8>) -> Response {
+    ([(CONTENT_TYPE, "application/json")], body).into_response()
+}
 
 /// `POST /v3/sources`
 pub(super) async fn register(
@@ -33,8 +38,7 @@ pub(super) async fn list(
     caller: Caller,
     QueryOf(query): QueryOf<ListServersQuery>,
 ) -> Result<Response, ApiError> {
-    let json = sources::list(&app, &caller, query).await?;
-    Ok(([(CONTENT_TYPE, "application/json")], json).into_response())
+    Ok(json(sources::list(&app, &caller, query).await?))
 }
 
 /// `GET /v3/sources/overview`
@@ -59,8 +63,8 @@ pub(super) async fn show(
     State(app): State<App>,
     caller: Caller,
     PathId(id): PathId,
-) -> Result<Json<ShowServerResponse>, ApiError> {
-    sources::show(&app, &caller, &id).await.map(Json)
+) -> Result<Response, ApiError> {
+    Ok(json(sources::show(&app, &caller, &id).await?))
 }
 
 /// `PUT /v3/sources/{id}`

@@ -15,7 +15,7 @@ on_both!(
 
 async fn listed(store: &Store, filter: &SourceFilter, page: Page) -> (String, i64) {
     let (rows, count) = store.sources(filter, page).await.unwrap();
-    let ids: Vec<_> = rows.into_iter().map(|row| row.id).collect();
+    let ids: Vec<_> = rows.into_iter().map(|it| it.row.id.clone()).collect();
     assert_eq!(store.count_sources(filter).await.unwrap(), count);
     (ids.join(" "), count)
 }
@@ -125,10 +125,10 @@ async fn sources_are_found_by_their_task(store: &Store) {
     assert_eq!(listed(store, &bound, ALL).await, ("s1".into(), 1));
 
     let all = SourceFilter::of("d1");
-    let (rows, _) = store.sources_with_tasks(&all, ALL).await.unwrap();
+    let (rows, _) = store.sources(&all, ALL).await.unwrap();
     let tasks: Vec<_> = rows
         .iter()
-        .map(|(source, task)| (source.id.as_str(), task.as_ref().map(|row| row.checked)))
+        .map(|it| (it.row.id.as_str(), it.task.as_ref().map(|row| row.checked)))
         .collect();
     let expected = [
         ("s0", None),

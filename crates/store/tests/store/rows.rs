@@ -1,8 +1,8 @@
 //! Rows to begin with, and what is asked of errors.
 
 use rehost_store::{
-    AccessKeyRow, DomainRow, MigprojectRow, NewDomain, ProjectRow, SourceRow, Store, StoreError,
-    TaskRow, UserRow, Write,
+    AccessKeyRow, DomainRow, MigprojectRow, NewDomain, PackedText, ProjectRow, SourceRow, Store,
+    StoreError, TaskRow, UserRow, Write,
 };
 
 pub(crate) fn source(id: &str) -> SourceRow {
@@ -17,7 +17,7 @@ pub(crate) fn source(id: &str) -> SourceRow {
         migration_cycle: "setting".into(),
         migproject: String::new(),
         enterprise_project: "0".into(),
-        inventory: "{}".into(),
+        inventory: PackedText::new("{}"),
         checks: "[]".into(),
         add_date: 1,
         state_action_time: 1,

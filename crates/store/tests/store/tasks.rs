@@ -1,6 +1,8 @@
 //! Tasks, and what hangs on them.
 
-use rehost_store::{ConsistencyRow, OptionRow, Store, TemplateRow, Write};
+use rehost_store::{
+    ConsistencyRow, OptionRow, Page, Store, TaskFilter, TaskRow, TemplateRow, Write,
+};
 
 use crate::on_both;
 use crate::rows::{assert_changed, assert_exists, source, task, with_task};
@@ -11,6 +13,8 @@ on_both!(
     options_are_merged_and_speed_windows_replaced,
     a_consistency_result_marks_the_task_and_voids_no_decision,
     a_template_that_a_task_refers_to_stays,
+    figures_are_written_once_for_each_generation,
+    figures_of_many_tasks_are_written_together,
 );
 
 async fn a_source_has_one_task_and_goes_only_without_it(store: &Store) {
@@ -131,4 +135,66 @@ async fn a_template_that_a_task_refers_to_stays(store: &Store) {
     let read = store.template("m1").await.unwrap().unwrap();
     store.delete_template(&read).await.unwrap();
     assert!(store.template("m1").await.unwrap().is_none());
+}
+
+async fn figures_are_written_once_for_each_generation(store: &Store) {
+    with_task(store).await;
+    let mut row = store.task("t1").await.unwrap().unwrap();
+    let before = row.generation;
+    row.progress = r#"{"first":1}"#.to_owned();
+    let mut rival = row.clone();
+    rival.progress = r#"{"second":2}"#.to_owned();
+    // What is no figure is not written this way.
+    row.body = r#"{"other":true}"#.to_owned();
+    let (one, other) = tokio::join!(
+        store.write_figures(row.clone()),
+        store.write_figures(rival.clone())
+    );
+    let (winner, loser) = match one.is_ok() {
+        true => (row, other),
+        false => (rival, one),
+    };
+    assert_changed(loser);
+    // What is kept in memory and what is stored are the same.
+    let kept = store.task("t1").await.unwrap().unwrap();
+    let page = Page {
+        limit: 1,
+        offset: 0,
+    };
+    let (stored, _) = store.tasks(&TaskFilter::of("d1"), page).await.unwrap();
+    assert_eq!(stored, [kept.clone()]);
+    assert_eq!(kept.progress, winner.progress);
+    assert_eq!(kept.generation, before + 1);
+    assert_eq!(kept.body, "{}");
+}
+
+async fn figures_of_many_tasks_are_written_together(store: &Store) {
+    let names: Vec<_> = (0..150).map(|number| format!("s{number}")).collect();
+    for name in &names {
+        store.insert_source(&source(name)).await.unwrap();
+        let row = task(&format!("t-{name}"), name, None);
+        store.write(&[Write::InsertTask(&row, "{}")]).await.unwrap();
+    }
+    let mut writes = tokio::task::JoinSet::new();
+    for name in names.clone() {
+        let store = store.clone();
+        writes.spawn(async move {
+            let row = store.task_of_source(&name).await.unwrap().unwrap();
+            let progress = format!("{{\"of\":\"{name}\"}}");
+            store.write_figures(TaskRow { progress, ..row }).await
+        });
+    }
+    for written in writes.join_all().await {
+        written.unwrap();
+    }
+    let page = Page {
+        limit: 200,
+        offset: 0,
+    };
+    let (rows, _) = store.tasks(&TaskFilter::of("d1"), page).await.unwrap();
+    assert_eq!(rows.len(), names.len());
+    for row in rows {
+        assert_eq!(row.progress, format!("{{\"of\":\"{}\"}}", row.source_id));
+        assert_eq!(row.generation, 2);
+    }
 }

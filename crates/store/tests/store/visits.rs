@@ -48,7 +48,7 @@ async fn what_is_written_is_the_latest_and_only_of_those_that_are_there(store: &
     filter.seen_since = Some(600);
     assert_eq!(store.count_sources(&filter).await.unwrap(), 2);
     filter.seen_since = Some(700);
-    assert_eq!(store.sources(&filter, ALL).await.unwrap().0[0].id, "s1");
+    assert_eq!(store.sources(&filter, ALL).await.unwrap().0[0].row.id, "s1");
 
     let row = store.source("s1").await.unwrap().unwrap();
     store.touch_source("s1", 900);

@@ -76,7 +76,7 @@ pub(crate) async fn update(
                 resize::check_choices(&rules_inventory(&inventory))
                     .map_err(|error| refuse_text(error.code(), error.to_string()))?;
             }
-            source.inventory = to_json(&inventory)?;
+            source.inventory = to_json(&inventory)?.into();
         }
         Ok(app.store.write(&[Write::UpdateSource(&source)]).await?)
     })
@@ -105,7 +105,7 @@ pub(crate) async fn update_disks(
         number_records(&mut inventory);
         keep_choices(&before, &mut inventory);
         take_checks(&mut source, &inventory, now_ms())?;
-        source.inventory = to_json(&inventory)?;
+        source.inventory = to_json(&inventory)?.into();
         Ok(app.store.write(&[Write::UpdateSource(&source)]).await?)
     })?;
     app.store.touch_source(id, now_ms());

@@ -13,7 +13,7 @@ use crate::errors::ApiError;
 
 /// The registration of a source server.
 pub(crate) fn inventory(row: &SourceRow) -> Result<PostSourceServerBody, ApiError> {
-    from_json(&row.inventory, "inventory")
+    from_json(&row.inventory.text(), "inventory")
 }
 
 /// Numbers disks, partitions, groups and volumes, for clients that name them by these numbers when

@@ -6,13 +6,15 @@ mod inventory;
 mod list;
 mod register;
 mod show;
+mod written;
 
 pub(crate) use change::{change_state, update, update_disks};
 pub(crate) use delete::delete;
 pub(crate) use inventory::{inventory, rules_inventory};
-pub(crate) use list::{Listed, list};
+pub(crate) use list::list;
 pub(crate) use register::register;
 pub(crate) use show::{address, errors, overview, show};
+pub(crate) use written::Written;
 
 use rehost_migration::source::{MigrationCycle, SourceState};
 use rehost_sms_api::errors::ErrorCode;
@@ -35,7 +37,11 @@ pub(crate) async fn load(app: &App, caller: &Caller, id: &str) -> Result<SourceR
 
 /// Whether its agent was heard of lately.
 pub(crate) fn is_connected(row: &SourceRow, now: i64) -> bool {
-    now.saturating_sub(row.last_visit_time) < CONNECTED_MS
+    is_heard_of(row.last_visit_time, now)
+}
+
+fn is_heard_of(last_visit_time: i64, now: i64) -> bool {
+    now.saturating_sub(last_visit_time) < CONNECTED_MS
 }
 
 /// The state and the cycle of a row.

@@ -76,7 +76,7 @@ async fn register_new(
         migration_cycle: String::new(),
         migproject: project.map(|project| project.id).unwrap_or_default(),
         enterprise_project: "0".to_owned(),
-        inventory: String::new(),
+        inventory: String::new().into(),
         checks: String::new(),
         add_date: now,
         state_action_time: now,
@@ -136,7 +136,7 @@ async fn register_again(
 fn take_inventory(row: &mut SourceRow, body: &PostSourceServerBody) -> Result<(), ApiError> {
     row.ip = body.ip.clone().unwrap_or_default();
     row.ipv6 = body.ipv6.clone().unwrap_or_default();
-    row.inventory = to_json(body)?;
+    row.inventory = to_json(body)?.into();
     Ok(())
 }
 

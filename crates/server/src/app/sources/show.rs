@@ -3,68 +3,30 @@
 use rehost_migration::source::SourceState;
 use rehost_migration::task::TaskState;
 use rehost_sms_api::bodies::{
-    EnvironmentCheck, ListErrorServersQuery, ListErrorServersResponse, MigrationErrors,
-    ShowOverviewResponse, ShowServerResponse,
+    ListErrorServersQuery, ListErrorServersResponse, MigrationErrors, ShowOverviewResponse,
 };
 use rehost_sms_api::errors::ErrorCode;
 use rehost_store::{SourceRow, TaskFilter};
 
-use super::inventory::{inventory, proposal};
-use super::{is_connected, load};
+use super::inventory::inventory;
+use super::load;
+use super::written::push_shown;
 use crate::app::App;
 use crate::app::list::{count, enterprise_project, page};
-use crate::app::stored::from_json;
 use crate::app::tasks::{self, Task};
-use crate::clock::now_ms;
 use crate::errors::{ApiError, refuse};
 use crate::identity::Caller;
 
-/// Everything about a source server (SMS, ShowServer).
-pub(crate) async fn show(
-    app: &App,
-    caller: &Caller,
-    id: &str,
-) -> Result<ShowServerResponse, ApiError> {
+/// What a source server that is shown takes, about, in bytes.
+const ROOM: usize = 8 * 1024;
+
+/// Everything about a source server (SMS, ShowServer): the JSON of the answer.
+pub(crate) async fn show(app: &App, caller: &Caller, id: &str) -> Result<Vec<u8>, ApiError> {
     let row = load(app, caller, id).await?;
-    let inventory = inventory(&row)?;
     let task = tasks::of_source(app, id).await?;
-    let figures = task
-        .as_ref()
-        .map(|task| task.figures.clone())
-        .unwrap_or_default();
-    Ok(ShowServerResponse {
-        connected: Some(is_connected(&row, now_ms())),
-        checks: checks(&row)?,
-        init_target_server: Some(proposal(&inventory)),
-        current_task: task.as_ref().map(tasks::shown_in_source),
-        replicatesize: Some(figures.replicatesize.unwrap_or(0)),
-        totalsize: Some(figures.totalsize.unwrap_or(0)),
-        ip: Some(address(&row)),
-        id: Some(row.id),
-        name: Some(row.name),
-        hostname: inventory.hostname,
-        enterprise_project_id: Some(row.enterprise_project),
-        add_date: Some(row.add_date),
-        os_type: inventory.os_type,
-        os_version: inventory.os_version,
-        oem_system: inventory.oem_system,
-        state: Some(row.state),
-        firmware: inventory.firmware,
-        cpu_quantity: inventory.cpu_quantity,
-        memory: inventory.memory,
-        disks: inventory.disks.unwrap_or_default(),
-        volume_groups: inventory.volume_groups.unwrap_or_default(),
-        btrfs_list: inventory.btrfs_list.unwrap_or_default(),
-        networks: inventory.networks.unwrap_or_default(),
-        migration_cycle: Some(row.migration_cycle),
-        state_action_time: Some(row.state_action_time),
-        last_visit_time: Some(row.last_visit_time),
-        stage_action_time: Some(row.stage_action_time),
-        agent_version: inventory.agent_version,
-        has_tc: inventory.has_tc,
-        start_type: inventory.start_type,
-        adjust_disk: Some(false),
-    })
+    let mut body = Vec::with_capacity(ROOM);
+    push_shown(&app.written, &row, task.as_deref(), &mut body)?;
+    Ok(body)
 }
 
 /// How many source servers are in each state (SMS, ShowOverview).
@@ -128,10 +90,6 @@ pub(crate) async fn errors(
         count: count(total),
         migration_errors,
     })
-}
-
-pub(super) fn checks(row: &SourceRow) -> Result<Vec<EnvironmentCheck>, ApiError> {
-    from_json(&row.checks, "list of checks")
 }
 
 /// The address that is shown: IPv4 where there is one.

@@ -25,8 +25,12 @@ pub(crate) use show::{list, show};
 pub(crate) use update::update;
 pub(crate) use views::{listed_in_source, shown_in_source};
 
-use rehost_sms_api::errors::ErrorCode;
+use std::sync::Arc;
 
+use rehost_sms_api::errors::ErrorCode;
+use rehost_store::TaskRow;
+
+use super::kept::Kept;
 use super::{App, sources};
 use crate::errors::ApiError;
 use crate::identity::Caller;
@@ -40,14 +44,43 @@ pub(crate) async fn load(app: &App, caller: &Caller, id: &str) -> Result<Task, A
     if !caller.is_account() {
         sources::load(app, caller, &row.source_id).await?;
     }
-    Task::open(row)
+    opened(app, &row).map(Arc::unwrap_or_clone)
+}
+
+/// Tasks that are kept in each of two generations, with some kilobytes each.
+const MAX_OPENED: usize = 16 * 1024;
+
+/// Tasks with the JSON of their rows opened, for those who only look at them.
+pub(crate) type Opened = Kept<Arc<Task>>;
+
+/// Nothing kept yet.
+pub(crate) fn nothing_opened() -> Opened {
+    Kept::new(MAX_OPENED)
+}
+
+/// A task to look at. Whoever changes it opens one of his own.
+pub(crate) fn opened(app: &App, row: &TaskRow) -> Result<Arc<Task>, ApiError> {
+    app.opened.get_or(&row.id, version(row), || {
+        Task::open(row.clone()).map(Arc::new)
+    })
+}
+
+/// Keeps a task whose figures were written: its agent will tell the next ones soon. What is there now is
+/// of the next generation, and nobody else can have made that.
+fn keep_opened(app: &App, task: &Task) {
+    let mut task = task.clone();
+    task.row.generation += 1;
+    app.opened
+        .put(task.row.id.clone(), version(&task.row), Arc::new(task));
+}
+
+/// Whether a task was checked is written apart from the generation.
+fn version(row: &TaskRow) -> i64 {
+    row.generation * 2 + row.checked
 }
 
 /// The task of a source server, if it has one.
-pub(crate) async fn of_source(app: &App, source_id: &str) -> Result<Option<Task>, ApiError> {
-    app.store
-        .task_of_source(source_id)
-        .await?
-        .map(Task::open)
-        .transpose()
+pub(crate) async fn of_source(app: &App, source_id: &str) -> Result<Option<Arc<Task>>, ApiError> {
+    let row = app.store.task_of_source(source_id).await?;
+    row.map(|row| opened(app, &row)).transpose()
 }

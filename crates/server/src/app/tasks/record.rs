@@ -111,6 +111,14 @@ impl Task {
         })
     }
 
+    /// The row as it has to be stored if nothing but subtasks and figures changed.
+    pub(crate) fn close_figures(&self) -> Result<TaskRow, ApiError> {
+        let mut row = self.row.clone();
+        row.subtasks = to_json(&self.subtasks)?;
+        row.progress = to_json(&self.figures)?;
+        Ok(row)
+    }
+
     /// The row as it has to be stored.
     pub(crate) fn close(&self) -> Result<TaskRow, ApiError> {
         let mut row = self.row.clone();

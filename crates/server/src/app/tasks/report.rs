@@ -10,7 +10,7 @@ use rehost_sms_api::errors::ErrorCode;
 use rehost_sms_api::rehost::TargetTaskReport;
 use rehost_store::Write;
 
-use super::{Task, load};
+use super::{Task, keep_opened, load};
 use crate::app::{App, retry};
 use crate::clock::now_ms;
 use crate::errors::{ApiError, refuse, refuse_text};
@@ -47,12 +47,18 @@ pub(crate) async fn report_progress(
     }
     let (source_id, pauses) = retry!({
         let mut task = load(app, caller, id).await?;
+        let exceedances = task.body.exceedances;
         let pauses = note_speed(app, &mut task, body).await?;
         note(&mut task, name, progress, body, now_ms())?;
         merge(&mut task.figures, body);
-        app.store
-            .write(&[Write::UpdateTask(&task.close()?)])
-            .await?;
+        if task.body.exceedances == exceedances {
+            task.row = task.close_figures()?;
+            app.store.write_figures(task.row.clone()).await?;
+            keep_opened(app, &task);
+        } else {
+            let row = task.close()?;
+            app.store.write(&[Write::UpdateTask(&row)]).await?;
+        }
         Ok((task.row.source_id, pauses))
     })?;
     if pauses {
