@@ -86,7 +86,8 @@ fn what_one_of_two_bitmaps_calls_used_is_used() {
     let both = used(&image.open()).unwrap();
     let more: Vec<_> = both.without(&before).iter().collect();
     let first_of_byte = volume.offset_of(2 + (1000 - 2) / 8 * 8).unwrap();
-    assert_eq!(more, [first_of_byte..first_of_byte + 8 * 4096]);
+    assert_eq!(more.len(), 1);
+    assert_eq!(more.first().cloned(), Some(first_of_byte..first_of_byte + 8 * 4096));
 }
 
 #[test]

@@ -51,6 +51,30 @@ struct Piece {
     areas: Vec<(String, u64)>,
     /// Other volumes that it is made of, and under which key.
     names: Vec<(String, String)>,
+    thin_number: Option<u64>,
+}
+
+/// A thin pool.
+#[derive(Debug)]
+pub(super) struct ThinPool<'g> {
+    pub(super) name: &'g str,
+    /// With the name of the group.
+    pub(super) title: String,
+    pub(super) data: &'g Volume,
+    pub(super) metadata: &'g Volume,
+}
+
+/// A volume on a thin pool.
+#[derive(Debug)]
+pub(super) struct ThinVolume {
+    /// With the name of the group.
+    pub(super) name: String,
+    /// In the pool's metadata ("device_id").
+    pub(super) number: u64,
+    /// In bytes.
+    pub(super) length: u64,
+    /// Whether all of it lies on its pool, and nothing else is built on it.
+    pub(super) is_plain: bool,
 }
 
 impl Physical {
@@ -120,23 +144,11 @@ impl Group {
         })
     }
 
-    /// All volumes except the data of thin pools. `place_of` gives the position of the physical
-    /// volume with an identity.
+    /// All volumes except thin ones and the data of thin pools. `place_of` gives the position of the
+    /// physical volume with an identity.
     pub(super) fn volumes(&self, place_of: &dyn Fn(&str) -> Option<usize>) -> Vec<LogicalVolume> {
-        let named: BTreeSet<&str> = self
-            .volumes
-            .iter()
-            .flat_map(|volume| &volume.pieces)
-            .flat_map(|piece| {
-                piece
-                    .names
-                    .iter()
-                    .map(|(_, name)| name)
-                    .chain(piece.areas.iter().map(|(name, _)| name))
-            })
-            .map(String::as_str)
-            .collect();
-        let pool_data: BTreeSet<&str> = self.pools().map(|(data, _)| data.name.as_str()).collect();
+        let named = self.named();
+        let pool_data: BTreeSet<&str> = self.pools().map(|pool| pool.data.name.as_str()).collect();
         let rest = self
             .volumes
             .iter()
@@ -157,25 +169,68 @@ impl Group {
         volumes
     }
 
-    /// The data and the metadata of each thin pool, where nothing else lies between.
-    pub(super) fn pools(&self) -> impl Iterator<Item = (&Volume, &Volume)> {
+    /// Volumes that others are built on. A thin volume has all its mappings of its own, and names
+    /// its origin for people only.
+    fn named(&self) -> BTreeSet<&str> {
+        let pieces = self.volumes.iter().flat_map(|volume| &volume.pieces);
+        let names = pieces.flat_map(|piece| {
+            let names = piece.names.iter();
+            let built_on = names.filter(|(key, _)| !(piece.kind == "thin" && key == "origin"));
+            let areas = piece.areas.iter().map(|(name, _)| name);
+            built_on.map(|(_, name)| name).chain(areas)
+        });
+        names.map(String::as_str).collect()
+    }
+
+    /// The thin pools, where nothing else lies between them and their data and metadata.
+    pub(super) fn pools(&self) -> impl Iterator<Item = ThinPool<'_>> {
         let find = |name: &str| self.volumes.iter().find(|volume| volume.name == name);
-        let pieces = self
-            .volumes
-            .iter()
-            .filter_map(|volume| match volume.pieces.as_slice() {
-                [piece] if piece.kind == "thin-pool" => Some(piece),
-                _ => None,
-            });
-        pieces.filter_map(move |piece| {
+        self.volumes.iter().filter_map(move |volume| {
+            let [piece] = volume.pieces.as_slice() else {
+                return None;
+            };
             let under = |key: &str| {
                 let mut names = piece.names.iter();
-                names
-                    .find(|(known, _)| known == key)
-                    .and_then(|(_, name)| find(name))
+                let (_, name) = names.find(|(known, _)| known == key)?;
+                find(name)
             };
-            Some((under("pool")?, under("metadata")?))
+            (piece.kind == "thin-pool").then_some(())?;
+            Some(ThinPool {
+                name: &volume.name,
+                title: self.title(volume),
+                data: under("pool")?,
+                metadata: under("metadata")?,
+            })
         })
+    }
+
+    /// The thin volumes of a pool.
+    pub(super) fn thin_volumes(&self, pool: &str) -> Vec<ThinVolume> {
+        let named = self.named();
+        let volumes = self.volumes.iter().filter_map(|volume| {
+            let piece = volume.pieces.first().filter(|piece| piece.kind == "thin")?;
+            let mut names = piece.names.iter();
+            names.find(|(key, name)| key == "thin_pool" && name == pool)?;
+            let others = ["thin_pool", "origin"];
+            Some(ThinVolume {
+                name: self.title(volume),
+                number: piece.thin_number?,
+                length: piece.extent_count.checked_mul(self.extent_bytes)?,
+                is_plain: volume.is_visible
+                    && volume.pieces.len() == 1
+                    && piece.first_extent == 0
+                    && !named.contains(volume.name.as_str())
+                    && piece
+                        .names
+                        .iter()
+                        .all(|(key, _)| others.contains(&key.as_str())),
+            })
+        });
+        volumes.collect()
+    }
+
+    fn title(&self, volume: &Volume) -> String {
+        format!("{}/{}", self.name, volume.name)
     }
 
     /// Where a volume lies, if it lies on physical volumes; opaque unless all of it does, plainly.
@@ -201,7 +256,7 @@ impl Group {
             }
         }
         LogicalVolume {
-            name: format!("{}/{}", self.name, volume.name),
+            name: self.title(volume),
             segments,
             opaque,
         }
@@ -369,6 +424,7 @@ impl Piece {
                 .checked_mul(SECTOR_BYTES)?,
             areas,
             names,
+            thin_number: section.get("device_id").and_then(Value::number),
         })
     }
 }

@@ -7,7 +7,7 @@
 //! ```
 
 use super::{WHAT, inconsistent};
-use crate::crc::CRC32;
+use crate::crc::{CRC32, agrees};
 use crate::fields::{le32, le64, read};
 use crate::{Medium, Unmapped};
 
@@ -51,7 +51,8 @@ impl Label {
             |sector: &[u8]| sector.starts_with(b"LABELONE") && sector[24..32] == *b"LVM2 001";
         let mut labels = sectors.filter(|(sector, _)| is_label(sector));
         let (sector, number) = labels.next().ok_or(Unmapped::Unknown)?;
-        if le64(sector, 8) != number || CRC32.update(SEED, &sector[20..]) != le32(sector, 16) {
+        let checksum = CRC32.update(SEED, &sector[20..]);
+        if le64(sector, 8) != number || !agrees(checksum, le32(sector, 16)) {
             return Err(inconsistent("the label of a physical volume is damaged"));
         }
         let start = usize::try_from(le32(sector, 20)).unwrap_or(usize::MAX);
@@ -105,7 +106,7 @@ enum Text {
 
 fn read_area(medium: &dyn Medium, offset: u64, size: u64) -> Result<Text, Unmapped> {
     let header = read(medium, offset, SECTOR_BYTES)?;
-    let is_whole = CRC32.update(SEED, &header[4..]) == le32(&header, 0)
+    let is_whole = agrees(CRC32.update(SEED, &header[4..]), le32(&header, 0))
         && &header[4..20] == AREA_MAGIC
         && le64(&header, 24) == offset
         && le64(&header, 32) == size;
@@ -138,7 +139,7 @@ fn read_area(medium: &dyn Medium, offset: u64, size: u64) -> Result<Text, Unmapp
         offset + AREA_HEADER_BYTES,
         to_usize(length - to_end),
     )?);
-    if CRC32.update(SEED, &text) != le32(&header, 56) {
+    if !agrees(CRC32.update(SEED, &text), le32(&header, 56)) {
         return Err(inconsistent("the text of a metadata area is damaged"));
     }
     Ok(Text::Whole(text))

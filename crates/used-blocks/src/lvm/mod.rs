@@ -3,7 +3,7 @@
 //! ```text
 //!   physical volumes -> labels -> texts, newest of each group -> logical volumes -> segments
 //!                                                                 |-- plain: looked into
-//!                                                                 |-- thin pool: allocated chunks
+//!                                                                 |-- thin: looked into
 //!                                                                 '-- others: copied as a whole
 //! ```
 //!
@@ -14,15 +14,13 @@
 mod group;
 mod label;
 mod text;
-mod thin_pool;
+mod thin;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
-use crate::view::{Layout, Place, Segment, View};
-use crate::volume_manager::{Assembled, LogicalVolume};
+use crate::volume_manager::Assembled;
 use crate::{Extents, Medium, Unmapped};
-use group::{Group, Volume};
+use group::Group;
 use label::Label;
 
 const WHAT: &str = "LVM";
@@ -66,7 +64,7 @@ pub(crate) fn assemble(members: &[&dyn Medium]) -> Assembled {
             position.filter(|position| own.get(*position).is_some_and(Result::is_ok))
         };
         volumes.extend(group.volumes(&place_of));
-        volumes.extend(pools(group, members, &place_of));
+        volumes.extend(thin::volumes(group, members, &place_of));
     }
     // Of a group that is not understood, nothing may be left out.
     for (own, homes) in own.iter_mut().zip(&homes) {
@@ -117,69 +115,6 @@ fn newest_groups(labels: &[Result<Label, Unmapped>]) -> Vec<Group> {
         }
     }
     newest.into_values().collect()
-}
-
-/// What thin pools have allocated; all of a pool if its metadata cannot be read.
-fn pools(
-    group: &Group,
-    members: &[&dyn Medium],
-    place_of: &dyn Fn(&str) -> Option<usize>,
-) -> Vec<LogicalVolume> {
-    let views: Vec<_> = members
-        .iter()
-        .zip(0..)
-        .map(|(member, number)| View::disk(number, *member))
-        .collect();
-    let mut volumes = Vec::new();
-    for (data, metadata) in group.pools() {
-        let mut volume = group.plain(data, place_of);
-        if volume.opaque.is_none()
-            && let Some(allocated) = allocated(group, &volume, metadata, &views, place_of)
-        {
-            volume.segments = allocated;
-        }
-        volume.opaque.get_or_insert_with(|| Unmapped::Unsupported {
-            what: WHAT,
-            feature: "thin volumes".to_owned(),
-        });
-        volumes.push(volume);
-    }
-    volumes
-}
-
-fn allocated(
-    group: &Group,
-    data: &LogicalVolume,
-    metadata: &Volume,
-    views: &[Arc<View<'_>>],
-    place_of: &dyn Fn(&str) -> Option<usize>,
-) -> Option<Vec<Segment>> {
-    let metadata = group.plain(metadata, place_of);
-    if metadata.opaque.is_some() {
-        return None;
-    }
-    let size_bytes = data.segments.iter().map(|segment| segment.length).sum();
-    let metadata = View::composed(views, metadata.segments).ok()?;
-    let allocated = thin_pool::allocated(&*metadata, size_bytes).ok()?;
-    let mut segments = Vec::new();
-    let mut start = 0;
-    for segment in &data.segments {
-        let Layout::Copies(places) = &segment.layout else {
-            return None;
-        };
-        for range in allocated.overlapping(start..start + segment.length) {
-            let shifted = places.iter().map(|place| Place {
-                offset: place.offset + (range.start - start),
-                ..*place
-            });
-            segments.push(Segment {
-                length: range.end - range.start,
-                layout: Layout::Copies(shifted.collect()),
-            });
-        }
-        start += segment.length;
-    }
-    Some(segments)
 }
 
 fn inconsistent(detail: &str) -> Unmapped {

@@ -9,6 +9,8 @@ use rehost_testkit::{LoopDevice, needs_root, run_tool};
 use super::*;
 use crate::crc::CRC32;
 use crate::oracle::{Image, InMemory};
+use crate::view::Layout;
+use crate::volume_manager::LogicalVolume;
 
 const EXTENT: u64 = 4 << 20;
 const SIZE: u64 = 100 << 20;
@@ -213,7 +215,7 @@ fn identity(number: u64) -> String {
 }
 
 #[test]
-fn privileged_a_thin_pool_has_its_allocated_chunks_and_volumes_of_volumes_are_whole() {
+fn privileged_thin_volumes_are_looked_into_and_volumes_of_volumes_are_whole() {
     let group = "rehost_thin";
     let bench = Bench::new(group);
     bench.create(&["-n", "origin", "-L", "8M", group]);
@@ -240,7 +242,9 @@ fn privileged_a_thin_pool_has_its_allocated_chunks_and_volumes_of_volumes_are_wh
     let xml = r#"<superblock uuid="" time="1" transaction="2" flags="0" version="2" data_block_size="256" nr_data_blocks="320">
         <device dev_id="1" mapped_blocks="11" transaction="1" creation_time="0" snap_time="0">
         <range_mapping origin_begin="0" data_begin="0" length="10" time="0"/>
-        <single_mapping origin_block="100" data_block="319" time="0"/></device></superblock>"#;
+        <single_mapping origin_block="100" data_block="319" time="0"/></device>
+        <device dev_id="7" mapped_blocks="1" transaction="1" creation_time="0" snap_time="0">
+        <single_mapping origin_block="0" data_block="50" time="0"/></device></superblock>"#;
     let image = Image::new(EXTENT);
     let xml_path = image.directory.path().join("xml");
     std::fs::write(&xml_path, xml).unwrap();
@@ -266,18 +270,28 @@ fn privileged_a_thin_pool_has_its_allocated_chunks_and_volumes_of_volumes_are_wh
     let found = assembled(&members);
     let pool = (1 << 20) + 5 * EXTENT;
     let chunk = 128 << 10;
-    let data = taken(
-        std::slice::from_ref(volume(&found, "rehost_thin/pool_tdata")),
-        0,
-    );
+    let thin = volume(&found, "rehost_thin/thin");
+    assert!(thin.opaque.is_none());
+    let lengths: Vec<u64> = thin
+        .segments
+        .iter()
+        .map(|segment| segment.length / chunk)
+        .collect();
+    assert_eq!(lengths, [10, 90, 1, 20 * 32 - 101]);
+    let data = taken(std::slice::from_ref(thin), 0);
     let expected = vec![
         pool..pool + 10 * chunk,
         pool + 319 * chunk..pool + 320 * chunk,
     ];
     assert_eq!(data, Extents::from_unordered(expected));
+    // Chunk 50 belongs to a volume that the group does not know.
+    let lost = Extents::whole(pool + 50 * chunk..pool + 51 * chunk);
+    let rest = volume(&found, "rehost_thin/pool");
+    assert!(rest.opaque.is_some());
+    assert_eq!(taken(std::slice::from_ref(rest), 0), lost);
     let tdata = Extents::whole(pool..pool + 10 * EXTENT);
     let (before, after) = (taken(&whole.volumes, 0), taken(&found.volumes, 0));
-    assert_eq!(before.without(&after), tdata.without(&data));
+    assert_eq!(before.without(&after), tdata.without(&data.union(&lost)));
 }
 
 #[test]

@@ -10,6 +10,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::crc::agrees;
 use crate::fields::{le16, le32, le64, read};
 use crate::view::{Layout, Place, Segment};
 use crate::volume_manager::{Assembled, LogicalVolume};
@@ -145,7 +146,7 @@ impl Member {
         let summed = bytes.get(..end)?;
         if le32(bytes, 4) != 1
             || le64(bytes, 144) != start
-            || checksum_1(summed) != le32(bytes, 216)
+            || !agrees(checksum_1(summed), le32(bytes, 216))
         {
             return None;
         }
@@ -176,7 +177,7 @@ impl Member {
         const ACTIVE_AND_IN_SYNC: u32 = 6;
         const FAULTY_OR_REMOVED: u32 = 9;
         let word = |number: usize| le32(bytes, number * 4);
-        if word(1) != 0 || !matches!(word(2), 90 | 91) || checksum_0(bytes) != word(38) {
+        if word(1) != 0 || !matches!(word(2), 90 | 91) || !agrees(checksum_0(bytes), word(38)) {
             return None;
         }
         let mut array = [0; 16];
