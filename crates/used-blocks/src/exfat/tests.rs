@@ -87,7 +87,10 @@ fn what_one_of_two_bitmaps_calls_used_is_used() {
     let more: Vec<_> = both.without(&before).iter().collect();
     let first_of_byte = volume.offset_of(2 + (1000 - 2) / 8 * 8).unwrap();
     assert_eq!(more.len(), 1);
-    assert_eq!(more.first().cloned(), Some(first_of_byte..first_of_byte + 8 * 4096));
+    assert_eq!(
+        more.first().cloned(),
+        Some(first_of_byte..first_of_byte + 8 * 4096)
+    );
 }
 
 #[test]
