@@ -1,6 +1,6 @@
 //! The superblock of btrfs, as each of its devices carries it.
 
-use crate::crc::CRC32C;
+use crate::crc::{CRC32C, agrees};
 use crate::fields::{le16, le32, le64, read};
 use crate::{Medium, Unmapped};
 
@@ -150,7 +150,7 @@ pub(super) fn is_intact(block: &[u8], checksum: Checksum) -> bool {
         Checksum::Unverified => true,
         Checksum::Crc32c => block
             .get(32..)
-            .is_some_and(|rest| le32(block, 0) == !CRC32C.update(!0, rest)),
+            .is_some_and(|rest| agrees(!CRC32C.update(!0, rest), le32(block, 0))),
     }
 }
 

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use rehost_volumes::to_usize;
 
-use crate::crc::{CRC16, CRC32C};
+use crate::crc::{CRC16, CRC32C, agrees};
 use crate::fields::{le16, le32, read};
 use crate::{Medium, Unmapped};
 
@@ -88,8 +88,9 @@ impl Superblock {
             is_uninitialised: self.has_checksums()
                 && le16(descriptor, 0x12) & FLAG_BLOCK_UNINIT != 0,
             bitmap_checksum: halves(0x18, 0x38),
-            is_sound: self.descriptor_checksum(number, descriptor)
-                == Some(le16(descriptor, CHECKSUM_AT))
+            is_sound: self
+                .descriptor_checksum(number, descriptor)
+                .is_some_and(|sum| agrees(sum.into(), le16(descriptor, CHECKSUM_AT).into()))
                 || !self.has_checksums(),
         };
         let within =
@@ -134,7 +135,8 @@ impl Superblock {
         } else {
             0xffff
         };
-        (CRC32C.update(self.checksum_seed, covered) ^ group.bitmap_checksum) & mask == 0
+        let checksum = CRC32C.update(self.checksum_seed, covered);
+        agrees(checksum & mask, group.bitmap_checksum & mask)
     }
 
     /// The clusters of a group, counted through all groups.

@@ -1,6 +1,6 @@
 //! The superblock of ext2, ext3 and ext4: features, and how the medium is divided.
 
-use crate::crc::CRC32C;
+use crate::crc::{CRC32C, agrees};
 use crate::fields::{le16, le32, read};
 use crate::{Medium, Unmapped};
 
@@ -204,7 +204,7 @@ fn check_features(incompat: u32, ro_compat: u32) -> Result<(), Unmapped> {
 fn check_checksum(bytes: &[u8], ro_compat: u32) -> Result<(), Unmapped> {
     let covered = bytes.get(..CHECKSUM_AT).unwrap_or_default();
     if ro_compat & ro_compat::METADATA_CSUM != 0
-        && CRC32C.update(!0, covered) != le32(bytes, CHECKSUM_AT)
+        && !agrees(CRC32C.update(!0, covered), le32(bytes, CHECKSUM_AT))
     {
         return Err(inconsistent("the checksum of its superblock is wrong"));
     }

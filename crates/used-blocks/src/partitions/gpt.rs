@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use rehost_volumes::to_usize;
 
-use crate::crc::CRC32;
+use crate::crc::{CRC32, agrees};
 use crate::fields::{le32, le64, read};
 use crate::{Extents, Medium, Unmapped};
 
@@ -70,7 +70,7 @@ fn read_header(
     if let Some(checksum) = covered.get_mut(16..20) {
         checksum.fill(0);
     }
-    if !CRC32.update(!0, &covered) != le32(&bytes, 16) || le64(&bytes, 24) != sector {
+    if !agrees(!CRC32.update(!0, &covered), le32(&bytes, 16)) || le64(&bytes, 24) != sector {
         return Ok(None);
     }
     Ok(Some(Header {
@@ -121,7 +121,7 @@ pub(super) fn read_table(disk: &dyn Medium, header: &Header) -> Result<Partition
     }
     let [own, array] = header.own(size_bytes)?;
     let bytes = read(disk, array.start, to_usize(array.end - array.start))?;
-    if !CRC32.update(!0, &bytes) != header.array_checksum {
+    if !agrees(!CRC32.update(!0, &bytes), header.array_checksum) {
         return Err(inconsistent("the checksum of the GPT's entries is wrong"));
     }
     let mut tables = vec![0..header.sector_bytes, own, array];

@@ -2,8 +2,8 @@
 
 use std::ops::Range;
 
-use crate::crc::CRC32C;
-use crate::fields::{be16, be32, be64, read};
+use crate::crc::{CRC32C, agrees};
+use crate::fields::{be16, be32, be64, le32, read};
 use crate::{Medium, Unmapped};
 
 use super::{WHAT, inconsistent};
@@ -210,7 +210,7 @@ pub(super) fn is_intact(block: &[u8], at: usize) -> bool {
     let sum = CRC32C.update(!0, before);
     let sum = CRC32C.update(sum, &[0; 4]);
     let sum = !CRC32C.update(sum, after);
-    block[at..at + 4] == sum.to_le_bytes()
+    agrees(sum, le32(block, at))
 }
 
 fn unsupported(feature: String) -> Unmapped {
