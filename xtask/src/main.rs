@@ -7,6 +7,7 @@ mod bench;
 mod bpf;
 mod debian;
 mod demo;
+mod fuzz;
 mod openapi;
 mod process;
 mod python;
@@ -35,6 +36,8 @@ enum Command {
     Test(test::Options),
     /// Measure, and write the figures as JSON.
     Bench(bench::Options),
+    /// Fuzz what reads disks and what reads peers.
+    Fuzz(fuzz::Options),
     /// Compile the BPF program that tracks changes, which is checked in.
     Bpf,
     /// Write docs/api/openapi.json and docs/api/errors.md from the contract.
@@ -46,6 +49,7 @@ fn main() -> ExitCode {
         Command::Demo(options) => demo::run(&options),
         Command::Test(options) => test::run(&options),
         Command::Bench(options) => bench::run_benchmark(&options),
+        Command::Fuzz(options) => fuzz::run(&options),
         Command::Bpf => bpf::run(),
         Command::Openapi => openapi::run(),
     };
