@@ -6,6 +6,7 @@
 
 mod api;
 mod copy;
+mod cost;
 mod cpu;
 mod peers;
 mod rehost;
@@ -25,7 +26,7 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Benchmark {
-    /// Copy a disk over loopback.
+    /// Copy a disk over loopback, and bring a copy up to date.
     Copy(copy::Options),
     /// Load the API of a control plane that has many source servers.
     Api(api::Options),

@@ -8,45 +8,37 @@ use rehost_sms_api::client::{Client, ClientConfig, Credentials};
 use rehost_testkit::Site;
 use serde_json::Value;
 
+use crate::cost::Cost;
 use crate::cpu;
 
 /// How often the task is looked at; its cost is counted as Rehost's.
 const POLL: Duration = Duration::from_millis(50);
 
-/// What a migration cost.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Migration {
-    /// From the start action until every chunk is verified, durable and acknowledged.
-    pub(crate) copy_seconds: f64,
-    /// From the start action until both media were hashed and the proof is stored.
-    pub(crate) proved_seconds: f64,
-    /// Processor seconds of agent and receiver, proof included.
-    pub(crate) cpu_seconds: f64,
-    /// Peak resident memory of the agent, in bytes.
-    pub(crate) agent_memory_bytes: u64,
-    /// Peak resident memory of the receiver, in bytes.
-    pub(crate) receiver_memory_bytes: u64,
-    /// Bytes on the wire before encryption.
-    pub(crate) wire_bytes: u64,
+/// What Rehost is called in reports.
+pub(crate) fn side(name: &str) -> (String, String, bool) {
+    let version = env!("CARGO_PKG_VERSION");
+    (format!("Rehost, {name}"), version.to_owned(), true)
 }
 
-/// Migrates `source` to a raw image.
-pub(crate) fn migrate(source: &Path) -> Result<Migration> {
+/// Migrates `source` to a raw image. Seconds count from the start action until every chunk is
+/// verified, durable and acknowledged; both media are hashed and compared thereafter.
+pub(crate) fn migrate(source: &Path) -> Result<Cost> {
     let site = Site::start()?;
     let agent = site.agent("bench", &[source])?;
     let task = site.create_task(&agent, &["--format", "raw"])?;
     let client = client(&site)?;
-    let pids = [agent.role.pid(), site.receiver.pid()];
-    let cpu = || -> Result<f64> { pids.iter().map(|pid| cpu::of_process(*pid)).sum() };
+    let [source_end, target_end] = [agent.role.pid(), site.receiver.pid()];
+    let cpu =
+        || Ok::<_, anyhow::Error>([cpu::of_process(source_end)?, cpu::of_process(target_end)?]);
     let cpu_before = cpu()?;
     let begun = Instant::now();
     site.act(&task, "start")?;
-    let mut copy_seconds = None;
+    let mut copied = None;
     let proved_seconds = loop {
         let shown = client.show_task(&task)?;
         let shown = serde_json::to_value(&shown)?;
-        if copy_seconds.is_none() && copy_is_done(&shown) {
-            copy_seconds = Some(begun.elapsed().as_secs_f64());
+        if copied.is_none() && copy_is_done(&shown) {
+            copied = Some((begun.elapsed().as_secs_f64(), cpu()?));
         }
         match shown["state"].as_str() {
             Some("MIGRATE_SUCCESS") => break begun.elapsed().as_secs_f64(),
@@ -62,13 +54,16 @@ pub(crate) fn migrate(source: &Path) -> Result<Migration> {
             .all(|volume| volume.equal == Some(true)),
         "not equal: {report:#?}"
     );
-    Ok(Migration {
-        copy_seconds: copy_seconds.unwrap_or(proved_seconds),
-        proved_seconds,
-        cpu_seconds: cpu()? - cpu_before,
-        agent_memory_bytes: cpu::peak_memory_bytes(pids[0])?,
-        receiver_memory_bytes: cpu::peak_memory_bytes(pids[1])?,
-        wire_bytes: report.volumes.iter().map(|volume| volume.wire_bytes).sum(),
+    let (seconds, cpu_then) = copied.map_or_else(|| Ok((proved_seconds, cpu()?)), anyhow::Ok)?;
+    Ok(Cost {
+        seconds,
+        proved_seconds: Some(proved_seconds),
+        source_cpu_seconds: cpu_then[0] - cpu_before[0],
+        target_cpu_seconds: cpu_then[1] - cpu_before[1],
+        source_memory_bytes: cpu::peak_memory_bytes(source_end)?,
+        target_memory_bytes: cpu::peak_memory_bytes(target_end)?,
+        wire_bytes: Some(report.volumes.iter().map(|volume| volume.wire_bytes).sum()),
+        ..Cost::default()
     })
 }
 
@@ -86,7 +81,8 @@ fn copy_is_done(task: &Value) -> bool {
     })
 }
 
-fn client(site: &Site) -> Result<Client> {
+/// Calls the API of a site as its operator.
+pub(crate) fn client(site: &Site) -> Result<Client> {
     let login = std::fs::read(site.login_file()).context("read the login file")?;
     let login: Value = serde_json::from_slice(&login)?;
     let text = |key: &str| login[key].as_str().unwrap_or_default().to_owned();

@@ -16,10 +16,12 @@ pub(crate) struct Options {
 
 #[derive(Debug, Subcommand)]
 enum Benchmark {
-    /// Copy a disk over loopback: Rehost, nbdcopy, qemu-img convert, dd | zstd | ssh.
+    /// Copy a disk over loopback, and bring copies up to date: Rehost, nbdcopy, qemu-img convert,
+    /// partclone, dd, rsync. As root, because disks are mounted.
     ///
-    /// Options are those of the program in bench/: --json FILE, --disk-mib MIB, --runs N,
-    /// --scratch DIR.
+    /// Options are those of the program in bench/: --json FILE, --report DIR, --parts full,changed,
+    /// --runs N, --disk-gib GIB, --changed-disk-gib GIB, --other-disks-gib LIST,
+    /// --changed-used-gib GIB, --changed-percent PERCENT, --scratch DIR.
     Copy(Passed),
     /// Load the API of a control plane with 100,000 source servers, on SQLite and on PostgreSQL.
     ///
@@ -40,8 +42,15 @@ const COPY_PEERS: &[Need] = &[
     ("qemu-utils", "qemu-img, a peer"),
     ("nbdkit", "the server of nbdcopy and qemu-img"),
     ("gnutls-bin", "psktool makes the keys of their TLS"),
-    ("openssh-client", "ssh, a peer"),
+    ("partclone", "partclone.ext4, a peer"),
+    ("rsync", "a peer"),
+    (
+        "openssh-client",
+        "ssh, which partclone, dd and rsync go through",
+    ),
     ("openssh-server", "the server of ssh"),
+    ("time", "measures the peers' memory"),
+    ("e2fsprogs", "mke2fs makes the disk"),
     ("zstd", "compresses for ssh"),
 ];
 

@@ -244,6 +244,17 @@ impl Site {
         self.agent_known_by(name, disks, ["--join-file".into(), token.into()])
     }
 
+    /// As [`Site::agent`], with further options of `rehost agent`.
+    ///
+    /// # Errors
+    /// If it does not come up.
+    pub fn agent_with(&self, name: &str, disks: &[&Path], options: &[&str]) -> Result<Agent> {
+        let token = make_token(self.directory(), "source")?;
+        let mut words = vec!["--join-file".into(), token.into()];
+        words.extend(options.iter().map(OsString::from));
+        self.agent_known_by(name, disks, words)
+    }
+
     /// As [`Site::agent`], but the agent calls with an access key in place of joining.
     ///
     /// # Errors
