@@ -2,6 +2,9 @@
 //! all the time, through the full copy, the sync rounds and the cut-over; the target holds what the
 //! source held at the moment of the freeze, and its file system is clean.
 
+use std::io::Write as _;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context as _, Result};
@@ -38,6 +41,12 @@ fn privileged_a_mounted_disk_arrives_as_it_was_at_the_freeze() -> Result<()> {
     site.wait_for_state(&task, "SYNCING", LONG)?;
     site.wait_for_round(&task)?;
     writer.check()?;
+    // Its blocks are on the disk now, and that they are in use is in the journal only.
+    let late = directory.join("late");
+    let content: Vec<u8> = (0..3_000_000_u32).map(|at| (at % 251) as u8 + 1).collect();
+    let mut file = std::fs::File::create(&late)?;
+    file.write_all(&content)?;
+    file.sync_all()?;
     site.act(&task, "cutover")?;
     site.wait_for_state(&task, "MIGRATE_SUCCESS", LONG)?;
     writer
@@ -74,7 +83,25 @@ fn privileged_a_mounted_disk_arrives_as_it_was_at_the_freeze() -> Result<()> {
     assert!(verified.status.success(), "{verified:?}");
     // Refuses to change anything, and fails if there is anything that it would change.
     run_tool("e2fsck", ["-f", "-n", image.to_str().context("path")?])?;
+
+    assert!(
+        allocated_bytes(&image)? < DISK_BYTES / 2,
+        "what is not used was not copied: {report:?}"
+    );
+    let arrived = site.directory().join("arrived");
+    std::fs::create_dir(&arrived)?;
+    let device = LoopDevice::attach(&image)?;
+    let _mount = Mount::new(device.path(), &arrived)?;
+    assert!(
+        std::fs::read(arrived.join("late"))? == content,
+        "what was allocated just before the freeze is there"
+    );
     Ok(())
+}
+
+fn allocated_bytes(path: &Path) -> Result<u64> {
+    const BLOCK_BYTES: u64 = 512;
+    Ok(path.metadata()?.blocks() * BLOCK_BYTES)
 }
 
 /// Something that never stops to write.

@@ -28,5 +28,5 @@ mod state;
 mod task;
 
 pub use freeze::freeze_guard_main;
-pub use options::{AgentAccess, AgentOptions, CopyScope};
+pub use options::{AgentAccess, AgentOptions, Changes, CopyScope};
 pub use service::run;

@@ -25,6 +25,8 @@ pub struct AgentOptions {
     pub logs: LogSink,
     /// What of the disks is copied.
     pub copy: CopyScope,
+    /// How changes of the disks are found.
+    pub changes: Changes,
     /// Pause between two sync rounds. Each reads the disks as a whole, so the source gets time in
     /// between; a cut-over does not wait for it.
     pub sync_interval: Duration,
@@ -39,6 +41,19 @@ pub enum CopyScope {
     Used,
     /// Every byte.
     Whole,
+}
+
+/// How it is found out what has changed on a disk since it was read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Changes {
+    /// Changes are tracked where that is possible. What is not marked is read and compared once
+    /// before a final round relies on it.
+    #[default]
+    Track,
+    /// As [`Changes::Track`], without that comparison.
+    TrackUnaudited,
+    /// Every round reads everything and compares hashes.
+    Compare,
 }
 
 impl CopyScope {

@@ -49,6 +49,7 @@ pub fn run(options: &AgentOptions, stop: &AtomicBool) -> anyhow::Result<()> {
         logs: options.logs.clone(),
         streams: options.streams,
         copy: options.copy,
+        changes: options.changes,
         sync_interval: options.sync_interval,
         disks: Mutex::new(inventory.disks),
     });

@@ -57,6 +57,7 @@ fn main() -> Anyhow<()> {
             index: 0,
             name: source.clone(),
             volume,
+            tracker: None,
         }],
         used_blocks: Arc::new(AllocationMaps),
         state_dir: state.path().join("source"),
@@ -72,6 +73,7 @@ fn main() -> Anyhow<()> {
             .unwrap_or(4),
         syncing: false,
         sync_interval: Duration::ZERO,
+        audits_marks: true,
     };
     let begun = Instant::now();
     let outcome =

@@ -203,7 +203,8 @@ impl Journal {
         self.chunks
     }
 
-    fn write(&self, first: u64, bytes: &[u8]) -> Result<(), JournalError> {
+    /// Writes slots; durable with the next [`Self::record`] or [`Self::flush`].
+    pub(crate) fn write(&self, first: u64, bytes: &[u8]) -> Result<(), JournalError> {
         self.file
             .write_all_at(bytes, SLOTS_OFFSET + first * SLOT_BYTES)
             .map_err(|source| self.access(source))

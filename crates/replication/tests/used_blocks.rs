@@ -2,7 +2,10 @@
 //! map of a moment ago said.
 
 #![expect(clippy::unwrap_used, reason = "a step that fails is a test that fails")]
-#![expect(clippy::single_range_in_vec_init, reason = "a set of one range is meant")]
+#![expect(
+    clippy::single_range_in_vec_init,
+    reason = "a set of one range is meant"
+)]
 
 mod common;
 

@@ -1,7 +1,8 @@
 //! The progress of a phase in the figures and words of the contract (SMS, UpdateTaskSpeed). Pure.
 
-use rehost_replication::source::{Phase, Progress};
+use rehost_replication::source::{Forecast, Phase, Progress};
 use rehost_sms_api::bodies::UpdateTaskSpeedReq;
+use rehost_sms_api::rehost::CutoverForecast;
 
 /// `migrate_speed` is at most this, in Mbit/s.
 const MAX_SPEED_MBIT: f64 = 10_000.0;
@@ -29,6 +30,35 @@ pub(super) fn percentage(progress: &Progress) -> u32 {
     u32::try_from(percent).unwrap_or(u32::MAX).min(99)
 }
 
+/// A forecast in words, to follow what is told of a round; empty while there is none.
+pub(super) fn foreseen(forecast: &Forecast) -> String {
+    let cutover = forecast
+        .cutover_seconds
+        .map_or_else(String::new, |seconds| {
+            format!("; a cut-over now would take about {seconds:.0} s")
+        });
+    let needed = forecast
+        .needed_bytes_per_second
+        .map_or_else(String::new, |needed| {
+            format!(
+                "; NOT_CONVERGING: {:.1} MB/s change and {:.1} MB/s are dealt with",
+                needed / 1e6,
+                forecast.bytes_per_second / 1e6
+            )
+        });
+    cutover + &needed
+}
+
+/// A forecast as it is reported.
+pub(super) fn forecast(forecast: &Forecast) -> CutoverForecast {
+    CutoverForecast {
+        remaining_bytes: forecast.remaining_bytes,
+        bytes_per_second: forecast.bytes_per_second,
+        cutover_seconds: forecast.cutover_seconds,
+        needed_bytes_per_second: forecast.needed_bytes_per_second,
+    }
+}
+
 /// A text that is short enough to be told.
 pub(super) fn shortened(text: &str) -> String {
     text.chars().take(MAX_TRACE_CHARS).collect()
@@ -45,6 +75,7 @@ fn described(progress: &Progress) -> String {
     let phase = match progress.phase {
         Phase::FullCopy => "full copy".to_owned(),
         Phase::Sync { round } => format!("round {round}"),
+        Phase::Audit => "check of the marks".to_owned(),
         Phase::FinalRound => "final round".to_owned(),
         Phase::Verifying => {
             return format!("{done_bytes} of {total_bytes} bytes hashed by the target");
@@ -101,6 +132,22 @@ mod tests {
             words(Phase::Verifying),
             "5000000 of 10000000 bytes hashed by the target"
         );
+    }
+
+    #[test]
+    fn rounds_that_do_not_shrink_are_said_to() {
+        let forecast = Forecast {
+            remaining_bytes: 9,
+            bytes_per_second: 2e6,
+            cutover_seconds: Some(7.4),
+            needed_bytes_per_second: Some(5e6),
+        };
+        assert_eq!(
+            foreseen(&forecast),
+            "; a cut-over now would take about 7 s; NOT_CONVERGING: 5.0 MB/s change and 2.0 MB/s \
+             are dealt with"
+        );
+        assert_eq!(foreseen(&Forecast::default()), "");
     }
 
     #[test]

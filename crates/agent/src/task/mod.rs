@@ -4,7 +4,7 @@
 //! thread of its own; [`watch`] keeps asking the control plane what is wanted and steers the
 //! replication by that; [`translate`] turns what the replication says into reports, with [`figures`]
 //! of its progress and of the [`usage`] of the machine; [`prepare`] gets ready what a replication
-//! needs; [`network_check`] measures the link; [`outcome`] makes the last reports. While a copy runs, nothing here waits for the control
+//! needs, [`tracking`] follows the changes of its disks; [`network_check`] measures the link; [`outcome`] makes the last reports. While a copy runs, nothing here waits for the control
 //! plane.
 
 mod figures;
@@ -14,6 +14,7 @@ mod prepare;
 mod run;
 mod runner;
 mod speed_limit;
+mod tracking;
 mod translate;
 mod usage;
 mod watch;

@@ -76,6 +76,7 @@ pub(crate) fn report(task_id: &str, sessions: u64, volumes: &[VolumeFigures]) ->
         sessions,
         in_flight_window_bytes: IN_FLIGHT_WINDOW_BYTES,
         consistency_check_skipped: false,
+        forecast: None,
     }
 }
 

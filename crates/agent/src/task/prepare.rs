@@ -104,6 +104,7 @@ pub(crate) fn open_volumes(
             index: mapped.index,
             name: name.clone(),
             volume,
+            tracker: None,
         });
         paths.push(disk.path.clone());
     }

@@ -26,10 +26,12 @@ use super::network_check;
 use super::outcome::{difference, owed_end, unchecked_end};
 use super::prepare::{clamp_streams, open_volumes, peer, task_tls, wanted_streams};
 use super::runner::Shared;
+use super::tracking;
 use super::translate::Translator;
 use super::watch::{Known, Watch};
 use crate::backoff::{Backoff, Stop};
 use crate::freeze::{GuardCommand, GuardedFreezer};
+use crate::options::Changes;
 use crate::state::OwedEnd;
 
 /// Pauses while the control plane cannot be asked.
@@ -131,7 +133,10 @@ impl TaskRun {
     ) -> anyhow::Result<End> {
         let shared = &self.shared;
         let disks = shared.disks();
-        let (volumes, paths) = open_volumes(&assignment.volumes, &disks)?;
+        let (mut volumes, paths) = open_volumes(&assignment.volumes, &disks)?;
+        if shared.changes != Changes::Compare {
+            tracking::track(&self.task_id, &mut volumes, &paths);
+        }
         let mut freezer = GuardedFreezer::new(paths, GuardCommand::of_this_executable())
             .with_quiet_time(shared.quiet_time.clone());
         let asked = self.ask(|| {
@@ -157,6 +162,7 @@ impl TaskRun {
             streams: clamp_streams(wanted.unwrap_or(shared.streams)),
             syncing: assignment.syncing,
             sync_interval: shared.sync_interval,
+            audits_marks: shared.changes == Changes::Track,
         };
         let mut checks_network = assignment.network_check;
         loop {

@@ -11,8 +11,9 @@ use rehost_log_files::LogSink;
 use rehost_sms_api::client::Client;
 
 use super::run::{End, TaskRun};
+use super::tracking;
 use crate::inventory::Disk;
-use crate::options::CopyScope;
+use crate::options::{Changes, CopyScope};
 use crate::quiet::QuietTime;
 use crate::reports::Outbox;
 use crate::state::{CurrentTask, StateStore, TaskPhase};
@@ -32,6 +33,8 @@ pub(crate) struct Shared {
     pub streams: u32,
     /// What of the disks is copied.
     pub copy: CopyScope,
+    /// How changes of the disks are found.
+    pub changes: Changes,
     /// Pause between two sync rounds.
     pub sync_interval: Duration,
     pub disks: Mutex<Vec<Disk>>,
@@ -183,6 +186,7 @@ impl Runner {
     /// Lets the task rest for good, and removes what was kept of it here.
     pub(crate) fn delete(&self, task_id: &str) {
         self.rest(task_id);
+        tracking::forget(task_id);
         remove_ledgers(&self.shared, task_id);
     }
 
@@ -247,6 +251,7 @@ fn settle(shared: &Shared, task_id: &str, end: End) {
             tracing::info!(task_id, "the task was deleted");
             shared.outbox.forget_task(task_id);
             shared.store.update_or_warn(leave);
+            tracking::forget(task_id);
             remove_ledgers(shared, task_id);
         }
         End::Over(owed) => {
@@ -255,6 +260,7 @@ fn settle(shared: &Shared, task_id: &str, end: End) {
                 state = owed.copy_state.copystate,
                 "the task is over"
             );
+            tracking::forget(task_id);
             // The end says all there is to say; an older report must not come after it.
             shared.outbox.forget_task(task_id);
             shared.store.update_or_warn(|state| {

@@ -109,6 +109,7 @@ impl Translator {
                 "replicate",
                 "replicating",
             ),
+            Phase::Audit => return,
             Phase::Sync { .. } => (
                 Subtask::SyncLinuxBlock,
                 TaskPhase::Syncing,
@@ -218,6 +219,22 @@ impl Observer for Translator {
                     tracing::info!(name, used_bytes, whole = ?volume.notes, "what is copied of a disk");
                 }
             }
+            Event::TrackingLost { volume, reason } => {
+                tracing::warn!(
+                    volume,
+                    reason,
+                    "the marks of changed blocks cannot be relied on; comparing everything"
+                );
+                self.trace(&format!(
+                    "{volume}: changed blocks are not tracked ({reason}); rounds compare everything"
+                ));
+            }
+            Event::PhaseBegan(Phase::Audit) => {
+                tracing::info!("checking the marks of changed blocks against the disks");
+                self.trace("checking the marks of changed blocks against the disks");
+            }
+            // It belongs to no subtask, and the percentage of the one at hand is not that of the check.
+            Event::Progress(progress) if progress.phase == Phase::Audit => {}
             Event::PhaseBegan(phase) => {
                 tracing::info!(?phase, "begins");
                 self.phase_began(*phase);
@@ -235,16 +252,29 @@ impl Observer for Translator {
                 seconds,
                 sessions,
                 volumes,
+                forecast,
             } => {
-                tracing::info!(round, wire_bytes, seconds, "a round is through");
+                tracing::info!(round, wire_bytes, seconds, ?forecast, "a round is through");
+                let foreseen = figures::foreseen(forecast);
                 self.trace(&format!(
-                    "round {round} is through: {wire_bytes} bytes sent in {seconds:.1} s"
+                    "round {round} is through: {wire_bytes} bytes sent in {seconds:.1} s{foreseen}"
                 ));
-                let figures = report(&self.task_id, *sessions, volumes);
+                let mut figures = report(&self.task_id, *sessions, volumes);
+                figures.forecast = Some(figures::forecast(forecast));
                 let slot = Slot::Figures {
                     task_id: self.task_id.clone(),
                 };
                 self.outbox.put(slot, Report::Figures(figures));
+            }
+            Event::NotConverging {
+                bytes_per_second,
+                needed_bytes_per_second,
+            } => {
+                tracing::warn!(
+                    bytes_per_second,
+                    needed_bytes_per_second,
+                    "NOT_CONVERGING: rounds do not shrink"
+                );
             }
             Event::Thawed { downtime_seconds } => {
                 tracing::info!(downtime_seconds, "the source works again");
@@ -262,7 +292,7 @@ fn copy_state(state: &str, cycle: &str) -> PutCopyStateReq {
 
 #[cfg(test)]
 mod tests {
-    use rehost_replication::source::VolumeFigures;
+    use rehost_replication::source::{Forecast, VolumeFigures};
 
     use super::*;
     use crate::quiet::QuietTime;
@@ -418,6 +448,10 @@ mod tests {
                 seconds,
                 sessions,
                 volumes,
+                forecast: Forecast {
+                    cutover_seconds: Some(2.0),
+                    ..Forecast::default()
+                },
             }]);
         }
         assert_eq!(told.told(), ["SSL_CONFIG-0", "round 2"]);
@@ -426,7 +460,7 @@ mod tests {
         };
         assert_eq!(
             body.process_trace.unwrap(),
-            "round 2 is through: 0 bytes sent in 0.5 s"
+            "round 2 is through: 0 bytes sent in 0.5 s; a cut-over now would take about 2 s"
         );
     }
 

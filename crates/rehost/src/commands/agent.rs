@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use clap::{Args, ValueEnum};
-use rehost_agent::{AgentAccess, AgentOptions, CopyScope};
+use rehost_agent::{AgentAccess, AgentOptions, Changes, CopyScope};
 use rehost_log_files::LogSink;
 
 use super::joining::JoinOptions;
@@ -34,7 +34,7 @@ pub(crate) struct Options {
     /// How many streams the data path has; the task's setting NUM_PROCESS_MIGRATE overrides it.
     #[arg(long, value_name = "N", default_value = "4", value_parser = clap::value_parser!(u32).range(1..=64))]
     streams: u32,
-    /// Pause between two sync rounds. Each reads the disks as a whole; a cut-over does not wait.
+    /// Pause between two sync rounds. A cut-over does not wait for it.
     #[arg(long, value_name = "SECONDS", default_value = "30")]
     #[arg(value_parser = clap::value_parser!(u32).range(1..))]
     sync_interval_seconds: u32,
@@ -42,6 +42,11 @@ pub(crate) struct Options {
     /// `used`, unused blocks arrive as zeros.
     #[arg(long, value_enum, default_value = "used")]
     copy: Copied,
+    /// How changes of disks are found between rounds: `track` has the kernel mark changed blocks
+    /// where it can (Linux 5.12, root), and checks the marks once against the disk; `compare` reads
+    /// everything in every round, as is done where changes cannot be tracked.
+    #[arg(long, value_enum, default_value = "track")]
+    changes: ChangesBy,
     #[command(flatten)]
     key: KeyOptions,
 }
@@ -51,6 +56,24 @@ pub(crate) struct Options {
 enum Copied {
     Used,
     Whole,
+}
+
+/// How changes of disks are found.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum ChangesBy {
+    Track,
+    TrackUnaudited,
+    Compare,
+}
+
+impl From<ChangesBy> for Changes {
+    fn from(by: ChangesBy) -> Self {
+        match by {
+            ChangesBy::Track => Self::Track,
+            ChangesBy::TrackUnaudited => Self::TrackUnaudited,
+            ChangesBy::Compare => Self::Compare,
+        }
+    }
 }
 
 impl From<Copied> for CopyScope {
@@ -106,6 +129,7 @@ pub(crate) fn run(options: Options, logs: LogSink) -> Result<ExitCode> {
         streams: options.streams,
         logs,
         copy: options.copy.into(),
+        changes: options.changes.into(),
         sync_interval: Duration::from_secs(options.sync_interval_seconds.into()),
     };
     run_until_interrupted(move |stop| rehost_agent::run(&agent, stop))

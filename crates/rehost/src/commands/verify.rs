@@ -190,6 +190,7 @@ fn used_ranges(volume: Arc<dyn Volume>) -> Extents {
         index: 0,
         name: String::new(),
         volume,
+        tracker: None,
     };
     let maps = AllocationMaps.read(std::slice::from_ref(&disk));
     let whole = |map: UsedMap| map.used.union(&map.unsettled);

@@ -9,7 +9,7 @@ mod time;
 pub(crate) use interrupt::Interrupt;
 pub(crate) use login::LoginOptions;
 pub(crate) use lookup::{all_sources, all_tasks, find_source, find_target, find_task};
-pub(crate) use report::report_table;
+pub(crate) use report::{forecast_in_words, report_table};
 pub(crate) use time::time;
 
 use clap::Args;

@@ -25,6 +25,24 @@ pub(crate) fn report_table(report: &MigrationReport) -> String {
     output::table(&rows)
 }
 
+/// What a cut-over would cost now, in words; nothing before the first round and after the last one.
+pub(crate) fn forecast_in_words(report: &MigrationReport) -> Option<String> {
+    let forecast = report.forecast.as_ref()?;
+    let remaining = output::size(forecast.remaining_bytes);
+    let mut words = format!("{remaining} to look at");
+    if let Some(seconds) = forecast.cutover_seconds {
+        words += &format!(", about {seconds:.0} s");
+    }
+    if let Some(needed) = forecast.needed_bytes_per_second {
+        words += &format!(
+            "; NOT CONVERGING: {:.1} MB/s change, {:.1} MB/s are dealt with",
+            needed / 1e6,
+            forecast.bytes_per_second / 1e6
+        );
+    }
+    Some(words)
+}
+
 fn row(volume: &VolumeReport) -> Vec<String> {
     let equal = match volume.equal {
         Some(true) => "yes",
@@ -56,7 +74,26 @@ fn megabytes_per_second(volume: &VolumeReport) -> Option<f64> {
 
 #[cfg(test)]
 mod tests {
+    use rehost_sms_api::rehost::CutoverForecast;
+
     use super::*;
+
+    #[test]
+    fn a_forecast_says_how_long_and_whether_it_gets_better() {
+        let mut report = MigrationReport::default();
+        assert_eq!(forecast_in_words(&report), None);
+        report.forecast = Some(CutoverForecast {
+            remaining_bytes: 1 << 20,
+            bytes_per_second: 1e6,
+            cutover_seconds: Some(1.2),
+            needed_bytes_per_second: Some(2e6),
+        });
+        let words = forecast_in_words(&report).unwrap_or_default();
+        assert!(
+            words.contains("about 1 s; NOT CONVERGING: 2.0 MB/s"),
+            "{words}"
+        );
+    }
 
     #[test]
     fn a_volume_that_differs_is_shouted_and_an_unknown_one_is_not_claimed() {

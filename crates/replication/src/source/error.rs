@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use rehost_volumes::VolumeError;
 
 use super::FreezeError;
+use crate::journal::JournalError;
 use crate::wire::{Advice, Failure};
 
 /// A failed replication. What was copied stays copied; the next run goes on from there.
@@ -45,6 +46,9 @@ pub enum SourceError {
         #[source]
         source: io::Error,
     },
+    /// The source's journal of hashes cannot be kept.
+    #[error("keep the hashes of what was copied")]
+    Hashes(#[from] JournalError),
     /// The source cannot be held still.
     #[error(transparent)]
     Freeze(#[from] FreezeError),

@@ -1,5 +1,6 @@
 //! What a replication tells those who watch it.
 
+use super::Forecast;
 use super::job::VolumeFigures;
 
 /// Watches a replication. Called from the thread that runs it, never while the source is frozen.
@@ -26,6 +27,13 @@ pub enum Event {
         /// Each volume.
         volumes: Vec<MappedVolume>,
     },
+    /// The marks of changed blocks of a disk cannot be relied on: rounds compare hashes instead.
+    TrackingLost {
+        /// Name of the disk.
+        volume: String,
+        /// Why, for people.
+        reason: String,
+    },
     /// A phase begins.
     PhaseBegan(Phase),
     /// How far the phase is.
@@ -42,6 +50,15 @@ pub enum Event {
         sessions: u64,
         /// Figures of each volume so far.
         volumes: Vec<VolumeFigures>,
+        /// What a cut-over would cost now.
+        forecast: Forecast,
+    },
+    /// Rounds do not shrink: changes come as fast as they are dealt with, or faster.
+    NotConverging {
+        /// Bytes of the disks that rounds deal with per second.
+        bytes_per_second: f64,
+        /// Bytes per second that change: rounds would have to be faster.
+        needed_bytes_per_second: f64,
     },
     /// The source was frozen for the final round and works again.
     Thawed {
@@ -71,6 +88,9 @@ pub enum Phase {
         /// Number of the round.
         round: u32,
     },
+    /// Everything in use is read and compared with what is known, to check the marks of changed
+    /// blocks. Nothing is sent.
+    Audit,
     /// The last pass, with the source frozen.
     FinalRound,
     /// The target hashes its medium.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use rehost_volumes::{Proof, Volume};
 
-use super::UsedBlocks;
+use super::{ChangeTracker, UsedBlocks};
 
 /// A migration's copying, as the agent sees it.
 #[derive(Debug)]
@@ -29,6 +29,9 @@ pub struct ReplicationJob {
     pub syncing: bool,
     /// Pause between two sync rounds.
     pub sync_interval: Duration,
+    /// Whether marks of changed blocks are checked against the disks once, by reading all that is in
+    /// use, before the final round relies on them.
+    pub audits_marks: bool,
 }
 
 /// A disk of the source.
@@ -40,6 +43,8 @@ pub struct SourceVolume {
     pub name: String,
     /// Its bytes.
     pub volume: Arc<dyn Volume>,
+    /// Knows what changes on it, if anybody does.
+    pub tracker: Option<Arc<dyn ChangeTracker>>,
 }
 
 /// Where the receiver is.

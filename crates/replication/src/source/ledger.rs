@@ -22,7 +22,8 @@ use serde::{Deserialize, Serialize};
 use super::{SourceError, VolumeFigures};
 
 /// Which round is at hand.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub(super) struct Rounds {
     /// Sessions opened so far.
     pub(super) sessions: u64,
@@ -30,6 +31,19 @@ pub(super) struct Rounds {
     pub(super) round: u32,
     /// Whether the full copy is through.
     pub(super) full_copy_done: bool,
+    /// Whether the trackers' marks were checked against the disks.
+    pub(super) audited: bool,
+    /// Disks whose tracker was found to miss changes.
+    pub(super) distrust: Vec<Distrust>,
+}
+
+/// A disk whose tracker is not to be relied on, and why.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Distrust {
+    /// Number of the volume within the task.
+    pub(super) volume: u32,
+    /// For people.
+    pub(super) reason: String,
 }
 
 impl Rounds {
@@ -364,6 +378,11 @@ mod tests {
             sessions: 4,
             round: 2,
             full_copy_done: true,
+            audited: true,
+            distrust: vec![Distrust {
+                volume: 3,
+                reason: "missed a write".into(),
+            }],
         };
         rounds.save(directory.path()).unwrap();
         assert_eq!(Rounds::load(directory.path()).unwrap(), rounds);

@@ -1,15 +1,21 @@
 //! The source's end: rounds in their order, streams, the freeze, the proof.
 //!
 //! Start reading at [`run()`]. A round hands chunks to workers, each of which owns one stream; what
-//! went out is noted in a ledger, so that a restart can tell what is being sent again. [`measure()`]
+//! went out is noted in a ledger, so that a restart can tell what is being sent again; what the
+//! receiver has acknowledged is noted by its hash, so that a round need only look at what changed. [`measure()`]
 //! only looks at the link.
 
+mod audit;
+mod changes;
 mod control;
 mod error;
 mod events;
+mod forecast;
 mod freeze;
+mod hashes;
 mod job;
 mod ledger;
+mod plan;
 mod probe;
 mod progress;
 mod round;
@@ -20,9 +26,11 @@ mod window;
 mod work;
 mod workers;
 
+pub use changes::{ChangeTracker, Marks, TrackerError, Tracking};
 pub use control::Control;
 pub use error::{SourceError, error_chain};
 pub use events::{Event, MappedVolume, Observer, Phase, Progress};
+pub use forecast::Forecast;
 pub use freeze::{FreezeError, Freezer, NoFreeze};
 pub use job::{Finished, Outcome, Peer, ReplicationJob, SourceVolume, Unchecked, VolumeFigures};
 pub use probe::{LinkFigures, LinkProbe, measure};

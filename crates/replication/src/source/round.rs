@@ -1,6 +1,9 @@
 //! What a worker does with a unit of chunks, in each kind of round.
 
+use std::collections::VecDeque;
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rehost_volumes::{
     AlignedBuffer, CHUNK_BYTES, ChunkHash, HoleFinder, Volume as _, chunk_range, hash_chunks,
@@ -8,7 +11,9 @@ use rehost_volumes::{
 };
 
 use super::SourceError;
+use super::changes::Chunks;
 use super::control::Control;
+use super::hashes::SourceHashes;
 use super::ledger::Ledger;
 use super::progress::Counters;
 use super::stream::SourceStream;
@@ -22,18 +27,52 @@ pub(super) const COPY_UNIT_CHUNKS: u64 = 32;
 /// Chunks in a unit of hashing: larger, because each costs a question and an answer.
 pub(super) const HASH_UNIT_CHUNKS: u64 = 128;
 
+/// Chunks to be looked at, of one volume.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Todo {
+    /// Which.
+    pub(super) chunks: Chunks,
+    /// What the receiver has of some of them; ascending. It is asked about the others.
+    pub(super) known: Vec<(u64, ChunkHash)>,
+}
+
+impl Todo {
+    /// What the receiver has of chunks, if it is known of all of them.
+    fn known_of(&self, chunks: &Chunks) -> Option<Vec<ChunkHash>> {
+        let mut found = Vec::new();
+        for range in chunks.iter() {
+            let first = self
+                .known
+                .partition_point(|(chunk, _)| *chunk < range.start);
+            for (chunk, (known, hash)) in range.zip(self.known.get(first..)?.iter()) {
+                if chunk != *known {
+                    return None;
+                }
+                found.push(*hash);
+            }
+        }
+        (found.len() as u64 == chunks.total_bytes()).then_some(found)
+    }
+}
+
 /// What a round is for.
 #[derive(Debug)]
 pub(super) enum Kinds {
     /// Sends every chunk whose bit is not set; per volume, lowest bit first.
     Full { present: Vec<Vec<u8>> },
-    /// Sends every chunk whose hash differs from the receiver's journal.
-    Changes,
+    /// Sends every chunk that is not what the receiver has.
+    Changes { todo: Vec<Todo> },
+    /// Sends nothing; finds chunks that are not what they were when they were last read.
+    Audit {
+        recorded: Vec<Todo>,
+        /// Position and number of those that differ.
+        differing: Arc<Mutex<Vec<(usize, u64)>>>,
+    },
     /// Sends nothing; the receiver hashes its medium.
     Verify,
 }
 
-/// Hashes of a stretch of chunks, as read at an end.
+/// Hashes of a stretch of chunks, as the receiver read them.
 #[derive(Debug)]
 pub(super) struct Hashed {
     pub(super) position: usize,
@@ -48,6 +87,7 @@ pub(super) struct Round<'a> {
     pub(super) kind: Kinds,
     pub(super) views: &'a [View],
     pub(super) ledgers: &'a [Ledger],
+    pub(super) hashes: &'a [SourceHashes],
     pub(super) queue: WorkQueue,
     pub(super) control: &'a Control,
     pub(super) counters: Counters,
@@ -55,26 +95,57 @@ pub(super) struct Round<'a> {
     pub(super) halted: AtomicBool,
 }
 
+/// What a worker has of its own.
+struct Desk<'a> {
+    stream: &'a mut SourceStream,
+    buffer: AlignedBuffer,
+    /// What was sent and is not acknowledged yet, in the order in which it was sent.
+    sent: VecDeque<Sent>,
+}
+
+struct Sent {
+    sequence: u64,
+    position: usize,
+    chunks: Range<u64>,
+    hash: ChunkHash,
+}
+
 impl Round<'_> {
     /// Works until the queue is empty, the round is halted or a stop is wanted; then waits until
-    /// everything sent is durable. Returns the hashes of what it read, or of what the receiver has.
+    /// everything sent is durable. Returns the hashes of what the receiver has, if it was asked.
     pub(super) fn work(&self, stream: &mut SourceStream) -> Result<Vec<Hashed>, SourceError> {
-        let mut buffer = AlignedBuffer::new(to_usize(CHUNK_BYTES));
+        let mut desk = Desk {
+            stream,
+            buffer: AlignedBuffer::new(to_usize(CHUNK_BYTES)),
+            sent: VecDeque::new(),
+        };
+        let result = self.work_at(&mut desk);
+        // Also what was acknowledged before something broke need not be sent again.
+        self.record_acknowledged(&mut desk).and(result)
+    }
+
+    fn work_at(&self, desk: &mut Desk<'_>) -> Result<Vec<Hashed>, SourceError> {
         let mut seen = Vec::new();
         while !self.is_over() {
             let Some(unit) = self.queue.take() else {
                 break;
             };
             match &self.kind {
-                Kinds::Full { present } => {
-                    let present = &present[unit.position];
-                    seen.extend(self.copy(stream, &unit, present, &mut buffer)?);
+                Kinds::Full { present } => self.copy(desk, &unit, &present[unit.position])?,
+                Kinds::Changes { todo } => self.compare(desk, &unit, &todo[unit.position])?,
+                Kinds::Audit {
+                    recorded,
+                    differing,
+                } => {
+                    let found = self.audit(desk, &unit, &recorded[unit.position])?;
+                    let mut all = differing.lock().unwrap_or_else(PoisonError::into_inner);
+                    all.extend(found.into_iter().map(|chunk| (unit.position, chunk)));
                 }
-                Kinds::Changes => seen.push(self.compare(stream, &unit, &mut buffer)?),
-                Kinds::Verify => seen.push(self.ask_medium(stream, &unit)?),
+                Kinds::Verify => seen.push(self.ask_medium(desk.stream, &unit)?),
             }
+            self.record_acknowledged(desk)?;
         }
-        stream.barrier()?;
+        desk.stream.barrier()?;
         Ok(seen)
     }
 
@@ -88,65 +159,63 @@ impl Round<'_> {
         skipped || self.halted.load(Ordering::Relaxed) || self.control.should_stop()
     }
 
-    /// Sends what of a unit the receiver does not have. Returns the hashes if that was all of it.
-    fn copy(
-        &self,
-        stream: &mut SourceStream,
-        unit: &Unit,
-        present: &[u8],
-        buffer: &mut AlignedBuffer,
-    ) -> Result<Option<Hashed>, SourceError> {
+    /// Notes what the receiver has acknowledged by now.
+    fn record_acknowledged(&self, desk: &mut Desk<'_>) -> Result<(), SourceError> {
+        let reached = desk.stream.acknowledged();
+        while let Some(sent) = desk.sent.pop_front_if(|sent| sent.sequence <= reached) {
+            let Range { start, end } = sent.chunks;
+            let hashes = vec![sent.hash; to_usize(end - start)];
+            self.hashes[sent.position].record(start, &hashes)?;
+        }
+        Ok(())
+    }
+
+    fn count(&self, position: usize, chunk: u64) {
+        self.counters
+            .add(self.views[position].used_bytes(chunk..chunk + 1));
+    }
+
+    /// Sends what of a unit the receiver does not have.
+    fn copy(&self, desk: &mut Desk<'_>, unit: &Unit, present: &[u8]) -> Result<(), SourceError> {
         let view = &self.views[unit.position];
         let size_bytes = view.size_bytes();
-        let mut hashes = Vec::new();
-        let mut holes = HoleFinder::new(&*view.volume, unit.chunks.start * CHUNK_BYTES)?;
+        let mut holes = HoleFinder::new(&*view.volume, unit.span().start * CHUNK_BYTES)?;
         let mut zeros = 0..0;
-        for chunk in unit.chunks.clone() {
-            let range = chunk_range(chunk, size_bytes);
-            self.counters.add(view.used_bytes(chunk..chunk + 1));
+        for chunk in unit.chunks.iter().flatten() {
+            self.count(unit.position, chunk);
             if present[to_usize(chunk / 8)] & (1 << (chunk % 8)) != 0 {
                 continue;
             }
             if self.is_over() {
-                return Ok(None);
+                return Ok(());
             }
-            if holes.may_hold_data(&range)?
-                && let Some(hash) = self.send_chunk(stream, unit.position, chunk, buffer)?
-            {
-                hashes.push(hash);
+            let range = chunk_range(chunk, size_bytes);
+            if holes.may_hold_data(&range)? && self.send_chunk(desk, unit.position, chunk)? {
                 continue;
             }
-            hashes.push(zero_chunk_hash(range.end - range.start));
             if zeros.end != chunk {
-                self.send_zeros(stream, unit.position, zeros)?;
+                self.send_zeros(desk, unit.position, zeros)?;
                 zeros = chunk..chunk;
             }
             zeros.end = chunk + 1;
         }
-        self.send_zeros(stream, unit.position, zeros)?;
-        let whole = hashes.len() as u64 == unit.chunks.end - unit.chunks.start;
-        Ok(whole.then_some(Hashed {
-            position: unit.position,
-            first: unit.chunks.start,
-            hashes,
-        }))
+        self.send_zeros(desk, unit.position, zeros)
     }
 
-    /// Reads a chunk and sends it. If it is all zeros nothing is sent and nothing returned.
+    /// Reads a chunk and sends it. False if it is all zeros; then nothing is sent.
     fn send_chunk(
         &self,
-        stream: &mut SourceStream,
+        desk: &mut Desk<'_>,
         position: usize,
         chunk: u64,
-        buffer: &mut AlignedBuffer,
-    ) -> Result<Option<ChunkHash>, SourceError> {
+    ) -> Result<bool, SourceError> {
         let view = &self.views[position];
         let range = chunk_range(chunk, view.size_bytes());
-        let content = &mut buffer[..to_usize(range.end - range.start)];
+        let content = &mut desk.buffer[..to_usize(range.end - range.start)];
         view.volume.read_at(content, range.start)?;
         let segments = nonzero_segments(content);
         if segments.is_empty() {
-            return Ok(None);
+            return Ok(false);
         }
         let hash = *blake3::hash(content).as_bytes();
         let payload: Vec<&[u8]> = segments
@@ -167,86 +236,136 @@ impl Round<'_> {
         self.control.throttle(payload_bytes);
         let ledger = &self.ledgers[position];
         ledger.sending(chunk, self.number, payload_bytes)?;
-        ledger.sent(stream.send(&message, &payload)?);
-        Ok(Some(hash))
+        let (sequence, length) = desk.stream.send(&message, &payload)?;
+        ledger.sent(length);
+        desk.sent.push_back(Sent {
+            sequence,
+            position,
+            chunks: chunk..chunk + 1,
+            hash,
+        });
+        Ok(true)
     }
 
     fn send_zeros(
         &self,
-        stream: &mut SourceStream,
+        desk: &mut Desk<'_>,
         position: usize,
-        chunks: std::ops::Range<u64>,
+        chunks: Range<u64>,
     ) -> Result<(), SourceError> {
         if chunks.is_empty() {
             return Ok(());
         }
+        let view = &self.views[position];
         let message = ZeroRun {
-            volume: self.views[position].index,
+            volume: view.index,
             first: chunks.start,
             count: chunks.end - chunks.start,
         };
-        let length = stream.send(&message, &[])?;
+        let (sequence, length) = desk.stream.send(&message, &[])?;
         self.ledgers[position].sent(length);
+        // Only the last chunk of a volume can be shorter than the others.
+        let last = chunks.end - 1;
+        for chunks in [chunks.start..last, last..chunks.end] {
+            let range = chunk_range(chunks.start, view.size_bytes());
+            if !chunks.is_empty() {
+                desk.sent.push_back(Sent {
+                    sequence,
+                    position,
+                    hash: zero_chunk_hash(range.end - range.start),
+                    chunks,
+                });
+            }
+        }
         Ok(())
     }
 
-    /// Hashes a unit, sends the chunks that differ from the receiver's journal, and returns the
-    /// hashes of what the receiver has then.
-    fn compare(
-        &self,
-        stream: &mut SourceStream,
-        unit: &Unit,
-        buffer: &mut AlignedBuffer,
-    ) -> Result<Hashed, SourceError> {
-        let view = &self.views[unit.position];
-        let first = unit.chunks.start;
-        let recorded = self.ask_hashes(stream, unit, HashSource::Journal)?;
-        let mut hashes: Vec<ChunkHash> = Vec::with_capacity(recorded.len());
-        hash_chunks(&*view.volume, unit.chunks.clone(), buffer, |chunk, hash| {
-            self.counters.add(view.used_bytes(chunk..chunk + 1));
-            hashes.push(hash);
-            Ok::<(), SourceError>(())
-        })?;
-        let changed: Vec<u64> = (first..)
-            .zip(hashes.iter().zip(&recorded))
+    /// Hashes the chunks of a unit, and sends those that are not what the receiver has.
+    fn compare(&self, desk: &mut Desk<'_>, unit: &Unit, todo: &Todo) -> Result<(), SourceError> {
+        let theirs = match todo.known_of(&unit.chunks) {
+            Some(known) => known,
+            None => self.ask_journal(desk.stream, unit)?,
+        };
+        let mine = self.hash(&mut desk.buffer, unit)?;
+        let chunks: Vec<u64> = unit.chunks.iter().flatten().collect();
+        let pairs = || chunks.iter().zip(mine.iter().zip(&theirs));
+        let hashes = &self.hashes[unit.position];
+        for (chunk, (mine, _)) in pairs().filter(|(_, (mine, theirs))| mine == theirs) {
+            hashes.record(*chunk, std::slice::from_ref(mine))?;
+        }
+        let changed: Vec<u64> = pairs()
             .filter(|(_, (mine, theirs))| mine != theirs)
-            .map(|(chunk, _)| chunk)
+            .map(|(chunk, _)| *chunk)
             .collect();
         if !changed.is_empty() {
             let announce = Announce {
-                volume: view.index,
+                volume: self.views[unit.position].index,
                 chunks: changed.clone(),
             };
-            stream.ask(&announce, Kind::Announced, 0)?;
+            desk.stream.ask(&announce, Kind::Announced, 0)?;
         }
         for chunk in changed {
             if self.is_over() {
                 break;
             }
-            let hash = self.send_chunk(stream, unit.position, chunk, buffer)?;
-            if hash.is_none() {
-                self.send_zeros(stream, unit.position, chunk..chunk + 1)?;
+            if !self.send_chunk(desk, unit.position, chunk)? {
+                self.send_zeros(desk, unit.position, chunk..chunk + 1)?;
             }
-            let range = chunk_range(chunk, view.size_bytes());
-            hashes[to_usize(chunk - first)] =
-                hash.unwrap_or_else(|| zero_chunk_hash(range.end - range.start));
         }
-        Ok(Hashed {
-            position: unit.position,
-            first,
-            hashes,
-        })
+        Ok(())
+    }
+
+    /// The chunks of a unit that are not what was recorded of them.
+    fn audit(
+        &self,
+        desk: &mut Desk<'_>,
+        unit: &Unit,
+        recorded: &Todo,
+    ) -> Result<Vec<u64>, SourceError> {
+        let expected = recorded.known_of(&unit.chunks).unwrap_or_default();
+        let found = self.hash(&mut desk.buffer, unit)?;
+        let chunks = unit.chunks.iter().flatten();
+        let pairs = chunks.zip(found.iter().zip(&expected));
+        let differing = pairs.filter(|(_, (found, expected))| found != expected);
+        Ok(differing.map(|(chunk, _)| chunk).collect())
+    }
+
+    /// Hashes of the chunks of a unit, read now.
+    fn hash(&self, buffer: &mut AlignedBuffer, unit: &Unit) -> Result<Vec<ChunkHash>, SourceError> {
+        let view = &self.views[unit.position];
+        let mut hashes = Vec::new();
+        for chunks in unit.chunks.iter() {
+            hash_chunks(&*view.volume, chunks, buffer, |chunk, hash| {
+                self.count(unit.position, chunk);
+                hashes.push(hash);
+                Ok::<(), SourceError>(())
+            })?;
+        }
+        Ok(hashes)
+    }
+
+    /// What the receiver's journal has of the chunks of a unit.
+    fn ask_journal(
+        &self,
+        stream: &mut SourceStream,
+        unit: &Unit,
+    ) -> Result<Vec<ChunkHash>, SourceError> {
+        let span = unit.span();
+        let all = self.ask_hashes(stream, unit.position, span.clone(), HashSource::Journal)?;
+        let chunks = unit.chunks.iter().flatten();
+        Ok(chunks
+            .map(|chunk| all[to_usize(chunk - span.start)])
+            .collect())
     }
 
     fn ask_medium(&self, stream: &mut SourceStream, unit: &Unit) -> Result<Hashed, SourceError> {
-        let hashes = self.ask_hashes(stream, unit, HashSource::Medium)?;
-        let size_bytes = self.views[unit.position].size_bytes();
-        let start = chunk_range(unit.chunks.start, size_bytes).start;
-        let end = chunk_range(unit.chunks.end - 1, size_bytes).end;
-        self.counters.add(end - start);
+        let span = unit.span();
+        let hashes = self.ask_hashes(stream, unit.position, span.clone(), HashSource::Medium)?;
+        span.clone()
+            .for_each(|chunk| self.count(unit.position, chunk));
         Ok(Hashed {
             position: unit.position,
-            first: unit.chunks.start,
+            first: span.start,
             hashes,
         })
     }
@@ -254,18 +373,42 @@ impl Round<'_> {
     fn ask_hashes(
         &self,
         stream: &mut SourceStream,
-        unit: &Unit,
+        position: usize,
+        chunks: Range<u64>,
         from: HashSource,
     ) -> Result<Vec<ChunkHash>, SourceError> {
-        let count = unit.chunks.end - unit.chunks.start;
+        let count = chunks.end - chunks.start;
         let request = HashesRequest {
-            volume: self.views[unit.position].index,
-            first: unit.chunks.start,
+            volume: self.views[position].index,
+            first: chunks.start,
             count,
             from,
         };
         let bytes = stream.ask(&request, Kind::Hashes, count * 32)?;
         let (hashes, _) = bytes.as_chunks::<32>();
         Ok(hashes.to_vec())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_known_of_some_chunks_is_not_taken_for_others() {
+        let todo = Todo {
+            chunks: Chunks::whole(0..100),
+            known: [3, 4, 5, 9]
+                .map(|chunk| (u64::from(chunk), [chunk; 32]))
+                .to_vec(),
+        };
+        let known = |ranges: &[Range<u64>]| {
+            let known = todo.known_of(&Chunks::from_unordered(ranges.to_vec()));
+            known.map(|hashes| hashes.iter().map(|hash| hash[0]).collect::<Vec<_>>())
+        };
+        assert_eq!(known(&[3..5, 9..10]), Some(vec![3, 4, 9]));
+        for unknown in [2..4, 5..7, 9..11, 50..51] {
+            assert_eq!(known(&[unknown]), None);
+        }
     }
 }

@@ -3,15 +3,17 @@
 //! ```text
 //!            +------------------- link lost: new session ------------------+
 //!            v                                                             |
-//!   open streams -> full copy -> sync round -> rest --+-> final round -> verify -> finished
-//!                     (skipped      ^                 |    (frozen)        ^
-//!                      if done)     +-----------------+                    |
-//!                        +-------------------------------------------------+
+//!   open streams -> full copy -> sync round -> rest --+-> audit -> final round -> verify -> finished
+//!                     (skipped      ^                 |   (once)    (frozen)        ^
+//!                      if done)     +-----------------+                             |
+//!                        +----------------------------------------------------------+
 //!                          nobody wrote to the source meanwhile
 //! ```
 //!
-//! The comparison can be skipped while it goes on; then nothing is proved. A session that breaks loses nothing but what was in flight. Within a session every round is a
-//! set of workers, one a stream.
+//! The audit is for disks whose changes are tracked; it follows the first sync round, if there is
+//! one. The comparison can be skipped while it goes on; then nothing is proved. A session that breaks
+//! loses nothing but what was in flight. Within a session every round is a set of workers, one a
+//! stream.
 
 use std::hash::{BuildHasher, Hasher};
 use std::sync::atomic::AtomicBool;
@@ -19,13 +21,16 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use rehost_volumes::{ChangeMark, HashTree, Proof, UsedRanges, VolumeProof, chunk_count};
 
+use super::changes::{Chunks, all_chunks};
 use super::control::{Control, Wanted};
 use super::events::{Event, MappedVolume, Observer, Phase};
+use super::forecast::{Forecast, History, PastRound};
 use super::freeze::Freezer;
 use super::job::{Finished, Outcome, ReplicationJob, Unchecked};
 use super::ledger::{Ledger, Rounds};
+use super::plan::Plan;
 use super::progress::{Counters, Reporter};
-use super::round::{COPY_UNIT_CHUNKS, HASH_UNIT_CHUNKS, Hashed, Kinds, Round};
+use super::round::{COPY_UNIT_CHUNKS, HASH_UNIT_CHUNKS, Hashed, Kinds, Round, Todo};
 use super::stream::SourceStream;
 use super::used::{Source, View};
 use super::work::WorkQueue;
@@ -82,12 +87,17 @@ pub fn run(
 }
 
 /// A replication and what it remembers between sessions.
-struct Replication<'a> {
-    job: &'a ReplicationJob,
-    control: &'a Control,
+pub(super) struct Replication<'a> {
+    pub(super) job: &'a ReplicationJob,
+    pub(super) control: &'a Control,
     observer: &'a dyn Observer,
     ledgers: Vec<Ledger>,
-    rounds: Rounds,
+    pub(super) rounds: Rounds,
+    pub(super) plan: Plan<'a>,
+    history: History,
+    forecast: Forecast,
+    /// When the changes were last taken that a round deals with.
+    lent_at: Instant,
 }
 
 impl<'a> Replication<'a> {
@@ -110,6 +120,10 @@ impl<'a> Replication<'a> {
             observer,
             ledgers: ledgers.collect::<Result<_, _>>()?,
             rounds: Rounds::load(&job.state_dir)?,
+            plan: Plan::open(job)?,
+            history: History::default(),
+            forecast: Forecast::default(),
+            lent_at: Instant::now(),
         })
     }
 
@@ -143,12 +157,14 @@ impl<'a> Replication<'a> {
         if self.job.syncing {
             while self.control.wanted() == Wanted::Run {
                 self.sync_round(streams)?;
+                self.audit(streams)?;
                 self.rest(streams)?;
             }
-            if self.control.wanted() == Wanted::Cutover {
-                // Shortens the final round by all that changed since the last one.
-                self.sync_round(streams)?;
-            }
+        }
+        self.audit(streams)?;
+        if self.job.syncing && self.control.wanted() == Wanted::Cutover {
+            // Shortens the final round by all that changed since the last one.
+            self.sync_round(streams)?;
         }
         if self.control.should_stop() {
             return Ok(Outcome::Stopped);
@@ -167,13 +183,10 @@ impl<'a> Replication<'a> {
         let present = self.presence(streams)?;
         let views = self.views(Source::InUse);
         self.tell_maps(&views);
-        let copied = self.round(
-            streams,
-            &views,
-            Phase::FullCopy,
-            Kinds::Full { present },
-            COPY_UNIT_CHUNKS,
-        )?;
+        // What is not copied now because the receiver has it is looked at in the next round.
+        self.lend(&views)?;
+        let (phase, kind) = (Phase::FullCopy, Kinds::Full { present });
+        self.round(streams, &views, phase, kind, COPY_UNIT_CHUNKS)?;
         if self.control.should_stop() {
             return Ok(None);
         }
@@ -183,7 +196,7 @@ impl<'a> Replication<'a> {
         if marks.is_none() || !is_settled || self.change_marks()? != marks {
             return Ok(None);
         }
-        Ok(SourceTrees::new(&views, copied, now_milliseconds()).ok())
+        self.source_trees(&views, now_milliseconds())
     }
 
     /// The disks by the maps of this moment.
@@ -232,7 +245,9 @@ impl<'a> Replication<'a> {
             round: self.rounds.round,
         };
         let views = self.views(Source::InUse);
-        self.round(streams, &views, phase, Kinds::Changes, HASH_UNIT_CHUNKS)?;
+        let todo = self.lend(&views)?;
+        let kind = Kinds::Changes { todo };
+        self.round(streams, &views, phase, kind, HASH_UNIT_CHUNKS)?;
         Ok(())
     }
 
@@ -263,6 +278,7 @@ impl<'a> Replication<'a> {
     ) -> Result<Outcome, SourceError> {
         self.begin_round()?;
         self.observer.event(&Event::PhaseBegan(Phase::FinalRound));
+        self.plan.withhold()?;
         self.ledgers.iter().for_each(Ledger::withhold);
         let frozen = freezer.freeze();
         let begun = Instant::now();
@@ -276,23 +292,27 @@ impl<'a> Replication<'a> {
         let held = thawed.as_ref().ok().copied().flatten();
         let downtime_seconds = held.unwrap_or_else(|| begun.elapsed()).as_secs_f64();
         let read_at = now_milliseconds();
+        let trees = match &seen {
+            Ok(views) => self.source_trees(views, read_at),
+            Err(_) => Ok(None),
+        };
+        self.plan.settle()?;
         for ledger in &self.ledgers {
             ledger.write_withheld()?;
         }
         self.observer.event(&Event::Thawed { downtime_seconds });
-        let seen = seen?;
+        seen?;
         thawed?;
         if self.control.should_stop() {
             return Ok(Outcome::Stopped);
         }
-        let (views, seen) = seen;
-        let source = SourceTrees::new(&views, seen, read_at)?;
-        self.verify(streams, source, downtime_seconds)
+        let missing = SourceError::Protocol("acknowledgements of some chunks are missing");
+        self.verify(streams, trees?.ok_or(missing)?, downtime_seconds)
     }
 
     /// Lets the target hash its medium and compares, unless that is to be skipped.
     fn verify(
-        &self,
+        &mut self,
         streams: &mut Vec<SourceStream>,
         source: SourceTrees,
         downtime_seconds: f64,
@@ -340,6 +360,28 @@ impl<'a> Replication<'a> {
         })))
     }
 
+    /// Takes the marks of changed blocks and says what a round has to look at.
+    fn lend(&mut self, views: &[View]) -> Result<Vec<Todo>, SourceError> {
+        self.lent_at = Instant::now();
+        self.plan.lend(views, &self.rounds.distrust, self.observer)
+    }
+
+    /// The source's trees, if everything is known.
+    fn source_trees(
+        &self,
+        views: &[View],
+        read_at: i64,
+    ) -> Result<Option<SourceTrees>, SourceError> {
+        let mut disks = Vec::new();
+        for (hashes, view) in self.plan.hashes.iter().zip(views) {
+            let Some(tree) = hashes.tree()? else {
+                return Ok(None);
+            };
+            disks.push((tree, view.for_proof()));
+        }
+        Ok(Some(SourceTrees { disks, read_at }))
+    }
+
     /// What each volume has cost so far.
     fn figures(&self) -> Vec<VolumeFigures> {
         let volumes = self.job.volumes.iter().zip(&self.ledgers);
@@ -349,8 +391,8 @@ impl<'a> Replication<'a> {
     }
 
     /// Runs a round and reports on it.
-    fn round(
-        &self,
+    pub(super) fn round(
+        &mut self,
         streams: &mut [SourceStream],
         views: &[View],
         phase: Phase,
@@ -358,7 +400,12 @@ impl<'a> Replication<'a> {
         unit_chunks: u64,
     ) -> Result<Vec<Hashed>, SourceError> {
         self.observer.event(&Event::PhaseBegan(phase));
-        let total = views.iter().map(|view| view.used.total_bytes()).sum();
+        let total = chunk_sets(views, &kind).into_iter().zip(views);
+        let total = total.map(|(chunks, view)| {
+            let bytes = chunks.iter().map(|chunks| view.used_bytes(chunks));
+            bytes.sum::<u64>()
+        });
+        let total: u64 = total.sum();
         let mut reporter = Reporter::new(phase, total);
         let wire_before = self.wire_bytes();
         let begun = Instant::now();
@@ -367,37 +414,77 @@ impl<'a> Replication<'a> {
             reporter.report(&round.counters, wire_bytes, self.observer);
         };
         let result = self.work(streams, views, kind, unit_chunks, &mut report);
-        if phase != Phase::Verifying {
+        if !matches!(phase, Phase::Verifying | Phase::Audit) {
+            for hashes in &self.plan.hashes {
+                hashes.flush()?;
+            }
             self.add_round(begun, result.is_ok())?;
+            if result.is_ok() {
+                self.foresee(views, begun, total, self.wire_bytes() - wire_before)?;
+            }
             self.observer.event(&Event::RoundDone {
                 round: self.rounds.round,
                 wire_bytes: self.wire_bytes() - wire_before,
                 seconds: begun.elapsed().as_secs_f64(),
                 sessions: self.rounds.sessions,
                 volumes: self.figures(),
+                forecast: self.forecast,
             });
+            if let Some(needed_bytes_per_second) = self.forecast.needed_bytes_per_second {
+                self.observer.event(&Event::NotConverging {
+                    bytes_per_second: self.forecast.bytes_per_second,
+                    needed_bytes_per_second,
+                });
+            }
         }
         result
+    }
+
+    /// Works out what is to be expected after a round.
+    fn foresee(
+        &mut self,
+        views: &[View],
+        begun: Instant,
+        bytes: u64,
+        wire_bytes: u64,
+    ) -> Result<(), SourceError> {
+        let seconds = begun.elapsed().as_secs_f64();
+        let distrust = &self.rounds.distrust;
+        let remaining = self.plan.remaining(views, distrust)?;
+        let changed_bytes = if remaining.is_tracked {
+            remaining.bytes
+        } else {
+            wire_bytes
+        };
+        self.forecast = self.history.add(PastRound {
+            bytes,
+            seconds,
+            remaining_bytes: remaining.bytes,
+            changed_bytes,
+            gathered_seconds: self.lent_at.elapsed().as_secs_f64(),
+        });
+        Ok(())
     }
 
     /// Runs the final round without a word: the source is frozen, and whoever listens might have to
     /// write. Ends early if it is not held any more; then the freezer will say so.
     fn quiet_round(
-        &self,
+        &mut self,
         streams: &mut [SourceStream],
         freezer: &dyn Freezer,
-    ) -> Result<(Vec<View>, Vec<Hashed>), SourceError> {
+    ) -> Result<Vec<View>, SourceError> {
         let begun = Instant::now();
         let views = self.views(Source::AtRest);
+        let todo = self.plan.lend_aside(&views, &self.rounds.distrust)?;
         let mut held = |round: &Round<'_>| {
             if !freezer.is_held() {
                 round.halt();
             }
         };
-        let kind = Kinds::Changes;
+        let kind = Kinds::Changes { todo };
         let result = self.work(streams, &views, kind, HASH_UNIT_CHUNKS, &mut held);
         self.add_round(begun, result.is_ok())?;
-        Ok((views, result?))
+        result.map(|_| views)
     }
 
     fn add_round(&self, begun: Instant, whole: bool) -> Result<(), SourceError> {
@@ -416,13 +503,14 @@ impl<'a> Replication<'a> {
         unit_chunks: u64,
         meanwhile: &mut dyn FnMut(&Round<'_>),
     ) -> Result<Vec<Hashed>, SourceError> {
-        let chunk_counts = views.iter().map(|view| chunk_count(view.size_bytes()));
+        let chunks = chunk_sets(views, &kind);
         let round = Round {
             number: self.rounds.round,
             kind,
             views,
             ledgers: &self.ledgers,
-            queue: WorkQueue::new(chunk_counts, unit_chunks),
+            hashes: &self.plan.hashes,
+            queue: WorkQueue::new(&chunks, unit_chunks),
             control: self.control,
             counters: Counters::default(),
             halted: AtomicBool::new(false),
@@ -443,11 +531,16 @@ struct SourceTrees {
     read_at: i64,
 }
 
-impl SourceTrees {
-    fn new(views: &[View], seen: Vec<Hashed>, read_at: i64) -> Result<Self, SourceError> {
-        let used = views.iter().map(View::for_proof);
-        let disks = trees(views, seen)?.into_iter().zip(used).collect();
-        Ok(Self { disks, read_at })
+/// Which chunks of each disk a round looks at.
+fn chunk_sets(views: &[View], kind: &Kinds) -> Vec<Chunks> {
+    match kind {
+        Kinds::Full { .. } | Kinds::Verify => {
+            let all = views.iter().map(|view| all_chunks(view.size_bytes()));
+            all.collect()
+        }
+        Kinds::Changes { todo } | Kinds::Audit { recorded: todo, .. } => {
+            todo.iter().map(|todo| todo.chunks.clone()).collect()
+        }
     }
 }
 

@@ -94,19 +94,24 @@ impl SourceStream {
     }
 
     /// Sends what will be acknowledged once it is durable. Waits while the window is full. Returns
-    /// the length of the frame in bytes.
+    /// the sequence number of the frame and its length in bytes.
     pub(super) fn send<M: Message>(
         &mut self,
         message: &M,
         payload: &[&[u8]],
-    ) -> Result<u64, SourceError> {
+    ) -> Result<(u64, u64), SourceError> {
         let payload_bytes: u64 = payload.iter().map(|part| part.len() as u64).sum();
         while !self.window.has_room(payload_bytes) {
             self.await_acknowledgement()?;
         }
         let (sequence, length) = self.write(message, payload)?;
         self.window.sent(sequence, payload_bytes);
-        Ok(length)
+        Ok((sequence, length))
+    }
+
+    /// Up to which sequence number everything is durable on the target.
+    pub(super) fn acknowledged(&self) -> u64 {
+        self.window.reached()
     }
 
     /// Asks and waits for an answer of `expected_bytes`.

@@ -148,6 +148,15 @@ impl View {
         }
     }
 
+    /// A view in which exactly these bytes count.
+    pub(super) fn of(volume: &SourceVolume, used: Extents) -> Self {
+        let map = UsedMap {
+            used,
+            ..UsedMap::default()
+        };
+        Self::new(volume, &map, Source::AtRest)
+    }
+
     pub(super) fn size_bytes(&self) -> u64 {
         Volume::size_bytes(&*self.volume)
     }

@@ -18,6 +18,7 @@ pub(super) struct Window {
     /// Sequence number and payload of each frame that is not acknowledged yet.
     in_flight: VecDeque<(u64, u64)>,
     in_flight_bytes: u64,
+    reached: u64,
 }
 
 impl Window {
@@ -27,6 +28,7 @@ impl Window {
             limit_bytes,
             in_flight: VecDeque::new(),
             in_flight_bytes: 0,
+            reached: 0,
         }
     }
 
@@ -48,8 +50,14 @@ impl Window {
         self.in_flight_bytes += payload_bytes;
     }
 
+    /// Up to which sequence number everything is acknowledged.
+    pub(super) fn reached(&self) -> u64 {
+        self.reached
+    }
+
     /// Everything up to a sequence number is acknowledged.
     pub(super) fn acknowledged(&mut self, sequence: u64) {
+        self.reached = self.reached.max(sequence);
         while let Some((_, bytes)) = self.in_flight.pop_front_if(|frame| frame.0 <= sequence) {
             self.in_flight_bytes -= bytes;
         }
@@ -71,6 +79,7 @@ mod tests {
         assert!(window.has_room(60) && !window.has_room(61));
         window.acknowledged(4);
         assert!(window.is_empty());
+        assert_eq!(window.reached(), 4);
     }
 
     #[test]

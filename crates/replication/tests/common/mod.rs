@@ -6,6 +6,8 @@
     reason = "each test program uses its own part of this module"
 )]
 
+pub(crate) mod live;
+
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -135,6 +137,7 @@ impl Pair {
             index: u32::try_from(index).unwrap(),
             name: format!("disk-{index}"),
             volume: open_source(&self.path(&format!("source-{index}"))).unwrap(),
+            tracker: None,
         });
         ReplicationJob {
             task_id: "task-1".into(),
@@ -150,6 +153,7 @@ impl Pair {
             streams: 2,
             syncing,
             sync_interval: Duration::from_millis(10),
+            audits_marks: true,
         }
     }
 

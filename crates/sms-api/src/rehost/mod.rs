@@ -18,7 +18,7 @@ pub use join::{
     JoinRequest, JoinResponse, JoinRole, JoinToken, JoinTokenError, JoinTokenRequest,
     JoinTokenResponse,
 };
-pub use report::{MigrationReport, VolumeReport};
+pub use report::{CutoverForecast, MigrationReport, VolumeReport};
 pub use service::{Health, StoredLogArchive};
 pub use target::{
     AssignedVolume, CertificateSet, CloudServer, CloudServerResponse, CommandWaitQuery, DataPath,

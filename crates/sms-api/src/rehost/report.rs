@@ -17,6 +17,25 @@ pub struct MigrationReport {
     /// Whether an operator had the consistency check skipped: then nothing is proved.
     #[serde(default)]
     pub consistency_check_skipped: bool,
+    /// What a cut-over would cost, as of the last round; absent before the first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forecast: Option<CutoverForecast>,
+}
+
+/// What is expected of a cut-over that would begin now.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct CutoverForecast {
+    /// Bytes of the disks that the final round would have to look at.
+    pub remaining_bytes: u64,
+    /// Bytes of the disks that rounds deal with per second, lately.
+    pub bytes_per_second: f64,
+    /// How long the final round would hold the source, in seconds; absent while no rate is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cutover_seconds: Option<f64>,
+    /// Present if rounds do not shrink: bytes per second that change on the source. Rounds would have
+    /// to be faster than this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub needed_bytes_per_second: Option<f64>,
 }
 
 /// Figures of one volume.

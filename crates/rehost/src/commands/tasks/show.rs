@@ -9,7 +9,9 @@ use rehost_sms_api::bodies::{
 };
 
 use super::{One, network_check};
-use crate::operator::{LoginOptions, OutputOptions, all_tasks, find_task, report_table, time};
+use crate::operator::{
+    LoginOptions, OutputOptions, all_tasks, find_task, forecast_in_words, report_table, time,
+};
 use crate::output;
 
 /// Options of `list`.
@@ -85,6 +87,9 @@ pub(super) fn show(options: &One) -> Result<()> {
         return output::print_json(&task);
     }
     let source = task.source_server.as_ref();
+    // There is none before the first round, and a task can be shown without.
+    let forecast = client.get_report(&id).ok();
+    let forecast = forecast.as_ref().and_then(forecast_in_words);
     let facts = [
         ("id", task.id.clone().unwrap_or_default()),
         ("name", task.name.clone().unwrap_or_default()),
@@ -112,6 +117,7 @@ pub(super) fn show(options: &One) -> Result<()> {
         ("created", time(task.create_date)),
         ("started", time(task.start_date)),
         ("finished", time(task.finish_date)),
+        ("cut-over now", forecast.unwrap_or_default()),
         ("error", task.error_json.clone().unwrap_or_default()),
         (
             "network check",
@@ -179,6 +185,9 @@ pub(super) fn report(options: &One) -> Result<()> {
         report.sessions,
         output::size(again),
     ))?;
+    if let Some(forecast) = forecast_in_words(&report) {
+        output::print(&format!("a cut-over now: {forecast}"))?;
+    }
     if report.consistency_check_skipped {
         output::print("the consistency check was skipped: nothing is proved")?;
     }
