@@ -1,5 +1,8 @@
 //! Medians and the table that people read.
 
+/// Bytes in a GiB.
+pub(crate) const GIB: f64 = (1u64 << 30) as f64;
+
 /// The middle value; the lower one of two. Nothing for nothing.
 pub(crate) fn median(values: impl IntoIterator<Item = f64>) -> f64 {
     let mut values: Vec<f64> = values.into_iter().collect();

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::limit::{self, Limit};
 use crate::cost::{Cost, Side};
 use crate::peers::{Ground, Peer};
-use crate::table::median;
+use crate::table::{GIB, median};
 use crate::{rehost, source_disk};
 
 /// All figures of full copies.
@@ -44,6 +44,7 @@ pub(super) fn measure(scratch: &Path, ground: &Ground, disk_gib: u64, runs: usiz
     eprintln!("making a disk of {disk_gib} GiB with {used_gib} GiB in use");
     source_disk::make(&source, disk_gib, used_gib)?;
     let pieces = limit::used_pieces(&source)?;
+    let used_bytes: u64 = pieces.iter().map(|piece| piece.end - piece.start).sum();
     let mut migrations = Vec::new();
     let mut limits = Vec::new();
     let mut turns: Vec<Vec<Cost>> = Peer::ALL.iter().map(|_| Vec::new()).collect();
@@ -68,6 +69,7 @@ pub(super) fn measure(scratch: &Path, ground: &Ground, disk_gib: u64, runs: usiz
     }
     std::fs::remove_file(&source)?;
 
+    let used_gib = used_bytes as f64 / GIB;
     let mut sides = vec![Side::new(
         rehost::side("TLS, verified"),
         migrations,
@@ -96,7 +98,7 @@ pub(super) fn measure(scratch: &Path, ground: &Ground, disk_gib: u64, runs: usiz
     };
     Ok(Full {
         disk_bytes: disk_gib << 30,
-        used_bytes: pieces.iter().map(|piece| piece.end - piece.start).sum(),
+        used_bytes,
         best_encrypted_peer: encrypted.name.clone(),
         best_plain_peer: plain.name.clone(),
         limit_seconds,

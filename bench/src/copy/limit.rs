@@ -22,7 +22,7 @@ use serde::Serialize;
 const LANES: u64 = 4;
 
 /// Read or written at once.
-const PIECE_BYTES: u64 = 1 << 20;
+const PIECE_BYTES: usize = 1 << 20;
 
 /// Encrypted at once, and read from a socket at once.
 const RECORDS_BYTES: usize = 256 << 10;
@@ -54,8 +54,8 @@ pub(super) fn used_pieces(image: &Path) -> Result<Vec<Range<u64>>> {
     let maps = map_disks(&[&disk]);
     let used = maps.first().context("map the disk")?.used.iter();
     let pieces = used.flat_map(|range| {
-        let starts = (range.start..range.end).step_by(PIECE_BYTES as usize);
-        starts.map(move |start| start..(start + PIECE_BYTES).min(range.end))
+        let starts = (range.start..range.end).step_by(PIECE_BYTES);
+        starts.map(move |start| start..(start + PIECE_BYTES as u64).min(range.end))
     });
     Ok(pieces.collect())
 }
@@ -87,7 +87,7 @@ pub(super) fn measure(source: &Path, target: &Path) -> Result<Limit> {
 fn over(pieces: &[Range<u64>], act: impl Fn(&mut [u8], u64) -> Result<()> + Sync) -> Result<f64> {
     let queue = Mutex::new(pieces.iter().cloned());
     let lane = || -> Result<()> {
-        let mut buffer = AlignedBuffer::new(PIECE_BYTES as usize);
+        let mut buffer = AlignedBuffer::new(PIECE_BYTES);
         // What holds only zeros might be written as a hole.
         blake3::Hasher::new().finalize_xof().fill(&mut buffer);
         loop {

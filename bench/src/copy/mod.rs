@@ -128,7 +128,12 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     };
     let changed = wants(Part::Changed)
         .then(|| changed::measure(scratch.path(), &ground, &plan))
-        .transpose()?;
+        .transpose();
+    // What was measured before something failed took an hour: it is kept.
+    let (changed, failure) = match changed {
+        Ok(changed) => (changed, Ok(())),
+        Err(error) => (None, Err(error)),
+    };
     let figures = Figures {
         benchmark: "copy",
         runs: options.runs,
@@ -141,10 +146,10 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         let json = serde_json::to_vec_pretty(&figures)?;
         std::fs::write(path, json).with_context(|| format!("write {}", path.display()))?;
     }
-    options
-        .report
-        .as_ref()
-        .map_or(Ok(()), |folder| report::write(&figures, folder))
+    if let Some(folder) = &options.report {
+        report::write(&figures, folder)?;
+    }
+    failure
 }
 
 fn ratios(full: Option<&Full>, changed: Option<&Changed>) -> Ratios {

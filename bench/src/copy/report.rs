@@ -7,9 +7,8 @@ use anyhow::{Context as _, Result};
 
 use super::Figures;
 use crate::cost::Side;
-use crate::table::columns;
+use crate::table::{GIB, columns};
 
-const GIB: f64 = (1u64 << 30) as f64;
 const MIB: f64 = (1u64 << 20) as f64;
 
 /// A heading and rows, the first of which names the columns.
@@ -207,4 +206,18 @@ fn svg(title: &str, bars: &[(String, f64)]) -> String {
         );
     }
     text + "</svg>\n"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_has_bars_in_its_name_stays_one_cell() {
+        let rows = [["", "s"], ["dd | ssh", "1"]].map(|row| row.map(String::from).to_vec());
+        assert_eq!(
+            markdown(&rows),
+            "|  | s |\n|---|---:|\n| dd \\| ssh | 1 |\n"
+        );
+    }
 }

@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
 
+use rehost_testkit::{SHORT, until};
+
 use crate::cost::Cost;
 use crate::cpu;
 
@@ -26,6 +28,16 @@ pub(super) struct Server {
 }
 
 impl Server {
+    /// Waits until its own children are gone, so that their processor time counts as its own.
+    fn settle(&self) -> Result<()> {
+        let pid = self.process.id();
+        let path = format!("/proc/{pid}/task/{pid}/children");
+        until("the peer's server has ended its sessions", SHORT, || {
+            let children = std::fs::read_to_string(&path)?;
+            Ok(children.trim().is_empty().then_some(()))
+        })
+    }
+
     /// Most memory that it has had, in bytes.
     pub(super) fn peak_memory_bytes(&self) -> Result<u64> {
         cpu::peak_memory_bytes(self.process.id())
@@ -159,6 +171,7 @@ impl Ground {
             Some(file) => memory_in(file)?,
             None => server.peak_memory_bytes()?,
         };
+        server.settle()?;
         drop(server);
         Ok(Cost {
             seconds,
