@@ -34,6 +34,8 @@ pub(crate) struct AuditObject(pub(crate) String);
 #[derive(Debug)]
 pub(crate) struct Call {
     operation: &'static Operation,
+    /// What the audit log calls it.
+    trace: &'static str,
     path: String,
     object_id: String,
     request_id: String,
@@ -43,15 +45,17 @@ pub(crate) struct Call {
 }
 
 impl Call {
-    /// What a request says before anybody looked at it closely.
+    /// What a request says before anybody looked at it closely. Nothing of one that changes nothing.
     pub(crate) fn new(
         operation: &'static Operation,
         request: &Request,
         object_id: Option<&str>,
-    ) -> Self {
+    ) -> Option<Self> {
+        let trace = operation.trace?;
         let extensions = request.extensions();
-        Self {
+        Some(Self {
             operation,
+            trace,
             path: request.uri().path().to_owned(),
             object_id: object_id.unwrap_or_default().to_owned(),
             request_id: extensions
@@ -63,10 +67,10 @@ impl Call {
                 .map(|address| address.ip().to_string())
                 .unwrap_or_default(),
             caller: None,
-        }
+        })
     }
 
-    fn entry(self, caller: &Caller, trace: &str, response: &Response) -> AuditRow {
+    fn entry(self, caller: &Caller, response: &Response) -> AuditRow {
         let extensions = response.extensions();
         let (user_name, role) = match &caller.who {
             Who::Account {
@@ -82,7 +86,7 @@ impl Call {
             user_id: caller.id().to_owned(),
             user_name: user_name.to_owned(),
             role: role.to_owned(),
-            trace: trace.to_owned(),
+            trace: self.trace.to_owned(),
             method: self.operation.method.as_str().to_owned(),
             path: self.path,
             object_id: extensions
@@ -101,8 +105,8 @@ impl Call {
 
 /// Notes an answered call, if it is one that changes anything. If it cannot be noted, the caller is
 /// told, because an action without a trace must not look like one with a trace.
-pub(crate) async fn note(app: &App, call: Call, response: Response) -> Response {
-    let Some(trace) = call.operation.trace else {
+pub(crate) async fn note(app: &App, call: Option<Call>, response: Response) -> Response {
+    let Some(call) = call else {
         return response;
     };
     // Routes for everybody find out themselves on whose behalf they act.
@@ -111,7 +115,7 @@ pub(crate) async fn note(app: &App, call: Call, response: Response) -> Response 
         return response;
     };
     let machine = !caller.is_account() || TELEMETRY.contains(&call.operation.id);
-    let entry = call.entry(&caller, trace, &response);
+    let entry = call.entry(&caller, &response);
     let noted = if machine {
         app.audit.later(&app.store, entry).await
     } else {
@@ -147,7 +151,10 @@ impl AuditLog {
         }
     }
 
-    /// Writes what waits.
+    /// Writes what waits. If that fails it waits on, as far as there is room.
+    ///
+    /// # Errors
+    /// Those of the database.
     pub(crate) async fn flush(&self, store: &Store) -> Result<(), ApiError> {
         let _writing = self.writing.lock().await;
         let waiting = {
@@ -157,6 +164,12 @@ impl AuditLog {
         if waiting.is_empty() {
             return Ok(());
         }
-        Ok(store.insert_audit(&waiting).await?)
+        let written = store.insert_audit(&waiting).await;
+        if written.is_err() {
+            let mut later = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+            let room = MAX_WAITING.saturating_sub(later.len());
+            later.splice(..0, waiting.into_iter().take(room));
+        }
+        Ok(written?)
     }
 }

@@ -10,8 +10,8 @@ use rustls::ServerConfig;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-use crate::app::{App, Parts};
-use crate::app::{sources::Written, tasks};
+use crate::app::sources::Written;
+use crate::app::{App, Parts, tasks};
 use crate::audit::AuditLog;
 use crate::first_start::{self, DataDirectory, Names, Reached};
 use crate::identity::{Keystone, Known};
@@ -117,7 +117,7 @@ impl Server {
     /// once.
     ///
     /// # Errors
-    /// None at present; the type leaves room for a listener that breaks.
+    /// If the last entries of the audit log cannot be written.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> anyhow::Result<()> {
         let Self {
             app,
@@ -137,8 +137,10 @@ impl Server {
             stop.send_replace(true);
         };
         tokio::join!(serving, reconciling, ending);
+        // The last requests have been answered only now.
+        let flushed = app.audit.flush(&app.store).await;
         app.store.close().await;
-        Ok(())
+        flushed.context("write the last entries of the audit log")
     }
 }
 

@@ -22,9 +22,24 @@ const ACT: &str = "change the figures of a task";
 /// Rows of one statement.
 const ROWS_A_STATEMENT: usize = 64;
 
+/// New figures of a task.
+#[derive(Clone, Debug)]
+pub struct TaskFigures {
+    /// The task.
+    pub task_id: String,
+    /// Its source.
+    pub source_id: String,
+    /// The generation of the row that the figures were worked out from.
+    pub generation: i64,
+    /// JSON: subtasks.
+    pub subtasks: String,
+    /// JSON: figures of the last progress report.
+    pub progress: String,
+}
+
 /// New figures of one task, on their way.
 pub(crate) struct Figures {
-    row: TaskRow,
+    new: TaskFigures,
     recent: Arc<Recent>,
     tell: oneshot::Sender<Result<(), StoreError>>,
 }
@@ -32,14 +47,15 @@ pub(crate) struct Figures {
 impl Figures {
     fn answer(self, written: Result<bool, StoreError>) {
         let made = matches!(written, Ok(true));
-        let row = self.row;
-        self.recent.tasks.changed(&row.source_id, |kept| {
-            let follows = |kept: &TaskRow| kept.id == row.id && kept.generation == row.generation;
+        let new = self.new;
+        self.recent.tasks.changed(&new.source_id, |kept| {
+            let follows =
+                |kept: &TaskRow| kept.id == new.task_id && kept.generation == new.generation;
             let kept = kept.filter(|kept| made && follows(kept))?;
             Some(Some(Arc::new(TaskRow {
-                subtasks: row.subtasks,
-                progress: row.progress,
-                generation: row.generation + 1,
+                subtasks: new.subtasks,
+                progress: new.progress,
+                generation: new.generation + 1,
                 ..Arc::unwrap_or_clone(kept)
             })))
         });
@@ -54,14 +70,14 @@ impl Figures {
 
 impl Store {
     /// Replaces the subtasks and the progress of a task, and nothing else, if it still is of the
-    /// generation that `row` was read with.
+    /// generation of the figures.
     ///
     /// # Errors
     /// [`StoreError::Changed`] if it is not.
-    pub async fn write_figures(&self, row: TaskRow) -> Result<(), StoreError> {
+    pub async fn write_figures(&self, new: TaskFigures) -> Result<(), StoreError> {
         let writer = &self.shared.writer;
         let Some(queue) = writer.queue() else {
-            let replaced = replace(std::slice::from_ref(&row));
+            let replaced = replace(&[&new]);
             let changed = replaced.all::<(String,)>(self.pool(), ACT).await?;
             return match changed.is_empty() {
                 false => Ok(()),
@@ -70,7 +86,7 @@ impl Store {
         };
         let (tell, told) = oneshot::channel();
         let recent = Arc::clone(&self.shared.recent);
-        let figures = Figures { row, recent, tell };
+        let figures = Figures { new, recent, tell };
         queue
             .send(figures.into())
             .await
@@ -98,8 +114,8 @@ impl Batch {
     async fn write(&self, connection: &mut AnyConnection) -> Result<HashSet<String>, StoreError> {
         // Of several for one task the first is written; the others were read before that.
         let mut tasks = HashSet::with_capacity(self.waiting.len());
-        let rows = self.waiting.iter().map(|figures| &figures.row);
-        let rows: Vec<_> = rows.filter(|row| tasks.insert(&row.id)).collect();
+        let rows = self.waiting.iter().map(|figures| &figures.new);
+        let rows: Vec<_> = rows.filter(|row| tasks.insert(&row.task_id)).collect();
         let mut written = HashSet::with_capacity(rows.len());
         for rows in rows.chunks(ROWS_A_STATEMENT) {
             let changed: Vec<(String,)> = replace(rows).all_within(connection, ACT).await?;
@@ -135,7 +151,7 @@ impl Job for Batch {
         };
         for figures in self.waiting {
             let own = match &mut written {
-                Ok(written) => Ok(written.remove(&figures.row.id)),
+                Ok(written) => Ok(written.remove(&figures.new.task_id)),
                 Err(error) => shared(error).map(|()| false),
             };
             figures.answer(own);
@@ -146,16 +162,15 @@ impl Job for Batch {
 /// The statement that replaces the figures of all these tasks that are of the generation of their
 /// rows, and names those that were. The number of rows is rounded up by repeating the last one, so
 /// that few texts of statements have to be prepared and remembered.
-fn replace<R: std::borrow::Borrow<TaskRow>>(rows: &[R]) -> Sql {
+fn replace(rows: &[&TaskFigures]) -> Sql {
     let mut sql = Sql::new("WITH new (id, generation, subtasks, progress) AS (VALUES ");
     let last = rows.last();
     for number in 0..rows.len().next_power_of_two() {
         let Some(row) = rows.get(number).or(last) else {
             continue;
         };
-        let row = row.borrow();
         sql.push(if number == 0 { "(" } else { ", (" });
-        sql.bind(&row.id).push(", ").bind(row.generation);
+        sql.bind(&row.task_id).push(", ").bind(row.generation);
         sql.push(", ").bind(&row.subtasks);
         sql.push(", ").bind(&row.progress).push(")");
     }

@@ -61,6 +61,7 @@ pub use database::{Store, StoreOptions};
 pub use documents::{LogArchiveRow, ProofRow};
 pub use domains::{DomainRow, NewDomain, ProjectRow};
 pub use error::StoreError;
+pub use figures::TaskFigures;
 pub use identities::{IdentityRow, JoinTokenRow};
 pub use migprojects::MigprojectRow;
 pub use notifications::{Notification, Notifications};

@@ -73,6 +73,14 @@ impl Store {
     /// # Errors
     /// [`StoreError::Statement`].
     pub async fn task(&self, id: &str) -> Result<Option<TaskRow>, StoreError> {
+        Ok(self.shared_task(id).await?.map(Arc::unwrap_or_clone))
+    }
+
+    /// As [`Store::task`], for those who only look at it.
+    ///
+    /// # Errors
+    /// [`StoreError::Statement`].
+    pub async fn shared_task(&self, id: &str) -> Result<Option<Arc<TaskRow>>, StoreError> {
         if self.shared.recent.keeps() {
             return self.recent_task(id).await;
         }
@@ -82,25 +90,29 @@ impl Store {
             " FROM tasks t WHERE t.id = "
         ));
         sql.bind(id);
-        sql.optional(self.pool(), "read a task").await
+        let found: Option<TaskRow> = sql.optional(self.pool(), "read a task").await?;
+        Ok(found.map(Arc::new))
     }
 
     /// The task with this id, by way of its source: tasks are remembered by their sources.
-    async fn recent_task(&self, id: &str) -> Result<Option<TaskRow>, StoreError> {
+    async fn recent_task(&self, id: &str) -> Result<Option<Arc<TaskRow>>, StoreError> {
         let known = &self.shared.recent.sources_of_tasks;
         let source_id = match known.get(id) {
             Some(source_id) => Some(source_id),
             None => {
                 let mut sql = Sql::new("SELECT source_id FROM tasks WHERE id = ");
                 sql.bind(id);
-                sql.value(self.pool(), "find the source of a task").await?
+                let found = sql.value(self.pool(), "find the source of a task").await?;
+                if let Some(source_id) = &found {
+                    known.keep(id, || String::clone(source_id), known.changes(id));
+                }
+                found
             }
         };
         let Some(source_id) = source_id else {
             return Ok(None);
         };
-        known.keep(id, || source_id.clone(), known.changes(id));
-        let task = self.task_of_source(&source_id).await?;
+        let task = self.shared_task_of_source(&source_id).await?;
         Ok(task.filter(|task| task.id == id))
     }
 
@@ -109,9 +121,21 @@ impl Store {
     /// # Errors
     /// [`StoreError::Statement`].
     pub async fn task_of_source(&self, source_id: &str) -> Result<Option<TaskRow>, StoreError> {
+        let task = self.shared_task_of_source(source_id).await?;
+        Ok(task.map(Arc::unwrap_or_clone))
+    }
+
+    /// As [`Store::task_of_source`], for those who only look at it.
+    ///
+    /// # Errors
+    /// [`StoreError::Statement`].
+    pub async fn shared_task_of_source(
+        &self,
+        source_id: &str,
+    ) -> Result<Option<Arc<TaskRow>>, StoreError> {
         let recent = &self.shared.recent;
         if let Some(known) = recent.tasks.get(source_id) {
-            return Ok(known.map(Arc::unwrap_or_clone));
+            return Ok(known);
         }
         let changes = recent.tasks.changes(source_id);
         let mut sql = Sql::new(concat!(
@@ -123,9 +147,8 @@ impl Store {
         let found: Option<TaskRow> = sql
             .optional(self.pool(), "read the task of a source")
             .await?;
-        recent
-            .tasks
-            .keep(source_id, || found.clone().map(Arc::new), changes);
+        let found = found.map(Arc::new);
+        recent.tasks.keep(source_id, || found.clone(), changes);
         Ok(found)
     }
 

@@ -59,7 +59,9 @@ pub(crate) async fn gate(
     // In boxes, because what a long poll waits in shall not keep room for the way there and back.
     let request = match Box::pin(identify(&app, body_use, request)).await {
         Ok((caller, request)) => {
-            call.caller = Some(caller.clone());
+            if let Some(call) = &mut call {
+                call.caller = Some(caller.clone());
+            }
             authorise(operation, &caller).map(|()| (caller, request))
         }
         Err(error) => Err(error),

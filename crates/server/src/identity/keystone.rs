@@ -5,11 +5,10 @@
 //! believed for at most [`BELIEVED`], so that a token that was revoked there ends here soon; a
 //! Keystone that does not answer lets nobody in.
 
-use std::collections::HashMap;
 use std::path::Path;
 use std::pin::pin;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
 use axum::body::Bytes;
@@ -30,6 +29,7 @@ use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 use tokio_rustls::TlsConnector;
 
+use super::remembered::Remembered;
 use super::{Caller, Who};
 use crate::app::{App, accounts};
 use crate::clock::{iam_time, now_ms};
@@ -45,8 +45,6 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 const MAX_ANSWER_BYTES: usize = 256 * 1024;
 /// Questions at once; strangers who make tokens up must not flood Keystone through us.
 const MAX_AT_ONCE: usize = 32;
-/// More than so many answers are not remembered at once.
-const MAX_ENTRIES: usize = 10_000;
 /// Where distributions keep the authorities that a machine trusts.
 const SYSTEM_ROOTS: [&str; 4] = [
     "/etc/ssl/certs/ca-certificates.crt",
@@ -91,15 +89,8 @@ pub(crate) struct Keystone {
     path: String,
     tls: Option<(Arc<ClientConfig>, ServerName<'static>)>,
     places: Semaphore,
-    known: Mutex<HashMap<String, Known>>,
-}
-
-/// An answer that was given a moment ago.
-#[derive(Clone, Debug)]
-struct Known {
-    since: Instant,
-    expires_at_ms: i64,
-    caller: Caller,
+    /// Callers by the hash of their token, with the end of the token in milliseconds since 1970.
+    known: Remembered<(i64, Caller)>,
 }
 
 impl Keystone {
@@ -147,17 +138,20 @@ impl Keystone {
             host,
             tls,
             places: Semaphore::new(MAX_AT_ONCE),
-            known: Mutex::default(),
+            known: Remembered::new(BELIEVED),
         })
     }
 
     /// The caller whom a token stands for.
     pub(super) async fn caller(&self, app: &App, token: &str) -> Result<Caller, ApiError> {
         let hash = secret::hash(token);
-        if let Some(caller) = self.recall(&hash) {
-            return Ok(caller);
-        }
-        let since = Instant::now();
+        let asked = match self.known.recall(&hash) {
+            Ok((expires_at_ms, caller)) => {
+                alive(expires_at_ms)?;
+                return Ok(caller);
+            }
+            Err(asked) => asked,
+        };
         let found = match self.ask(token).await {
             Ok(found) => found.ok_or(GatewayReason::BadToken)?,
             Err(trouble) => return Err(down(&trouble)),
@@ -166,29 +160,11 @@ impl Keystone {
             Ok(end) => end.as_millisecond(),
             Err(error) => return Err(down(&Trouble::End(error))),
         };
-        if expires_at_ms <= now_ms() {
-            let expires_at = iam_time(expires_at_ms);
-            return Err(GatewayReason::TokenExpired { expires_at }.into());
-        }
+        alive(expires_at_ms)?;
         let caller = admit(app, found).await?;
-        let known = Known {
-            since,
-            expires_at_ms,
-            caller: caller.clone(),
-        };
-        let mut map = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if map.len() >= MAX_ENTRIES {
-            map.clear();
-        }
-        map.insert(hash, known);
+        self.known
+            .remember(asked, &hash, &(expires_at_ms, caller.clone()));
         Ok(caller)
-    }
-
-    fn recall(&self, hash: &str) -> Option<Caller> {
-        let map = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = map.get(hash)?;
-        let good = known.since.elapsed() < BELIEVED && now_ms() < known.expires_at_ms;
-        good.then(|| known.caller.clone())
     }
 
     /// What Keystone says of a token; nothing if it does not know it.
@@ -236,6 +212,15 @@ impl Keystone {
             }
         }
     }
+}
+
+/// Whether a token is good at this time.
+fn alive(expires_at_ms: i64) -> Result<(), ApiError> {
+    if expires_at_ms > now_ms() {
+        return Ok(());
+    }
+    let expires_at = iam_time(expires_at_ms);
+    Err(GatewayReason::TokenExpired { expires_at }.into())
 }
 
 /// One request over one connection.

@@ -5,31 +5,36 @@
 //! by the database's notifications, that of all replicas. What is remembered is forgotten after
 //! [`LIFE`] in any case, should a notification be lost.
 
-use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rehost_sms_api::rehost::AccountRole;
 use rehost_store::{AccessKeyRow, IdentityRow, Store, TokenRow, UserRow};
 
+use super::remembered::Remembered;
 use super::{Caller, Who};
 use crate::errors::ApiError;
 
 /// How long an answer of the database is believed.
 const LIFE: Duration = Duration::from_secs(10);
-/// More than so many are not remembered at once.
-const MAX_ENTRIES: usize = 10_000;
 /// What replicas call this in their notifications.
 pub(crate) const NOTIFICATION: &str = "identity";
 
-type Remembered<T> = Mutex<HashMap<String, (Instant, T)>>;
-
 /// Tokens, keys and machines that were looked up lately.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Known {
     tokens: Remembered<(TokenRow, UserRow)>,
     keys: Remembered<(AccessKeyRow, UserRow)>,
     machines: Remembered<IdentityRow>,
+}
+
+impl Default for Known {
+    fn default() -> Self {
+        Self {
+            tokens: Remembered::new(LIFE),
+            keys: Remembered::new(LIFE),
+            machines: Remembered::new(LIFE),
+        }
+    }
 }
 
 impl Known {
@@ -39,11 +44,14 @@ impl Known {
         store: &Store,
         hash: &str,
     ) -> Result<Option<(TokenRow, UserRow)>, ApiError> {
-        if let Some(known) = recall(&self.tokens, hash) {
-            return Ok(Some(known));
-        }
+        let asked = match self.tokens.recall(hash) {
+            Ok(known) => return Ok(Some(known)),
+            Err(asked) => asked,
+        };
         let found = store.token(hash).await?;
-        remember(&self.tokens, hash, found.as_ref());
+        if let Some(found) = &found {
+            self.tokens.remember(asked, hash, found);
+        }
         Ok(found)
     }
 
@@ -53,11 +61,14 @@ impl Known {
         store: &Store,
         access_key: &str,
     ) -> Result<Option<(AccessKeyRow, UserRow)>, ApiError> {
-        if let Some(known) = recall(&self.keys, access_key) {
-            return Ok(Some(known));
-        }
+        let asked = match self.keys.recall(access_key) {
+            Ok(known) => return Ok(Some(known)),
+            Err(asked) => asked,
+        };
         let found = store.access_key(access_key).await?;
-        remember(&self.keys, access_key, found.as_ref());
+        if let Some(found) = &found {
+            self.keys.remember(asked, access_key, found);
+        }
         Ok(found)
     }
 
@@ -67,11 +78,14 @@ impl Known {
         store: &Store,
         fingerprint: &str,
     ) -> Result<Option<IdentityRow>, ApiError> {
-        if let Some(known) = recall(&self.machines, fingerprint) {
-            return Ok(Some(known));
-        }
+        let asked = match self.machines.recall(fingerprint) {
+            Ok(known) => return Ok(Some(known)),
+            Err(asked) => asked,
+        };
         let found = store.identity_by_fingerprint(fingerprint).await?;
-        remember(&self.machines, fingerprint, found.as_ref());
+        if let Some(found) = &found {
+            self.machines.remember(asked, fingerprint, found);
+        }
         Ok(found)
     }
 
@@ -83,30 +97,10 @@ impl Known {
 
     /// Forgets everything.
     pub(crate) fn forget(&self) {
-        lock(&self.tokens).clear();
-        lock(&self.keys).clear();
-        lock(&self.machines).clear();
+        self.tokens.forget();
+        self.keys.forget();
+        self.machines.forget();
     }
-}
-
-fn lock<T>(map: &Remembered<T>) -> std::sync::MutexGuard<'_, HashMap<String, (Instant, T)>> {
-    map.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn recall<T: Clone>(map: &Remembered<T>, key: &str) -> Option<T> {
-    let map = lock(map);
-    let (since, value) = map.get(key)?;
-    (since.elapsed() < LIFE).then(|| value.clone())
-}
-
-/// What does not exist is not remembered: it may come into being any moment.
-fn remember<T: Clone>(map: &Remembered<T>, key: &str, found: Option<&T>) {
-    let Some(value) = found else { return };
-    let mut map = lock(map);
-    if map.len() >= MAX_ENTRIES {
-        map.clear();
-    }
-    map.insert(key.to_owned(), (Instant::now(), value.clone()));
 }
 
 /// The caller that a user is.

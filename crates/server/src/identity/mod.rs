@@ -10,6 +10,7 @@ mod known;
 mod lockout;
 mod login;
 mod password;
+mod remembered;
 mod signature;
 mod tenants;
 mod tokens;

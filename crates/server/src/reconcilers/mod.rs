@@ -42,7 +42,7 @@ const LOG_COLLECTIONS: Reconciler = Reconciler {
     run: |app| Box::pin(log_collections::run(app)),
 };
 
-/// Works until `stop` becomes true, then writes what waits.
+/// Works until `stop` becomes true.
 pub(crate) async fn run(app: App, stop: watch::Receiver<bool>) {
     let holder = secret::new_id();
     tokio::join!(
@@ -87,15 +87,12 @@ async fn repeat(app: &App, holder: &str, work: Reconciler, mut stop: watch::Rece
 
 async fn flush_audit(app: &App, mut stop: watch::Receiver<bool>) {
     loop {
-        let stopping = tokio::select! {
-            _ = stop.wait_for(|stop| *stop) => true,
-            () = tokio::time::sleep(AUDIT_PERIOD) => false,
-        };
+        tokio::select! {
+            _ = stop.wait_for(|stop| *stop) => return,
+            () = tokio::time::sleep(AUDIT_PERIOD) => {}
+        }
         if let Err(error) = app.audit.flush(&app.store).await {
             tracing::error!(error = %chain(&error), "entries of the audit log could not be written");
-        }
-        if stopping {
-            return;
         }
     }
 }

@@ -37,7 +37,7 @@ use crate::identity::Caller;
 
 /// A task that the caller may touch: any for an account, that of its own source for an agent.
 pub(crate) async fn load(app: &App, caller: &Caller, id: &str) -> Result<Task, ApiError> {
-    let row = app.store.task(id).await?;
+    let row = app.store.shared_task(id).await?;
     let row = row
         .filter(|row| caller.sees(&row.domain_id))
         .ok_or(ErrorCode::TaskUnknown)?;
@@ -67,8 +67,7 @@ pub(crate) fn opened(app: &App, row: &TaskRow) -> Result<Arc<Task>, ApiError> {
 
 /// Keeps a task whose figures were written: its agent will tell the next ones soon. What is there now is
 /// of the next generation, and nobody else can have made that.
-fn keep_opened(app: &App, task: &Task) {
-    let mut task = task.clone();
+fn keep_opened(app: &App, mut task: Task) {
     task.row.generation += 1;
     app.opened
         .put(task.row.id.clone(), version(&task.row), Arc::new(task));
@@ -81,6 +80,6 @@ fn version(row: &TaskRow) -> i64 {
 
 /// The task of a source server, if it has one.
 pub(crate) async fn of_source(app: &App, source_id: &str) -> Result<Option<Arc<Task>>, ApiError> {
-    let row = app.store.task_of_source(source_id).await?;
+    let row = app.store.shared_task_of_source(source_id).await?;
     row.map(|row| opened(app, &row)).transpose()
 }

@@ -6,7 +6,7 @@ use rehost_sms_api::bodies::{
     CloneServer, NetworkCheckInfoRequestBody, PostTask, SubTask, TargetServer, UpdateTaskSpeedReq,
 };
 use rehost_sms_api::rehost::{ImageFormat, TargetTaskReport};
-use rehost_store::TaskRow;
+use rehost_store::{TaskFigures, TaskRow};
 use serde::{Deserialize, Serialize};
 
 use crate::app::logs::LogCollection;
@@ -111,12 +111,15 @@ impl Task {
         })
     }
 
-    /// The row as it has to be stored if nothing but subtasks and figures changed.
-    pub(crate) fn close_figures(&self) -> Result<TaskRow, ApiError> {
-        let mut row = self.row.clone();
-        row.subtasks = to_json(&self.subtasks)?;
-        row.progress = to_json(&self.figures)?;
-        Ok(row)
+    /// What has to be stored if nothing but subtasks and figures changed.
+    pub(crate) fn close_figures(&self) -> Result<TaskFigures, ApiError> {
+        Ok(TaskFigures {
+            task_id: self.row.id.clone(),
+            source_id: self.row.source_id.clone(),
+            generation: self.row.generation,
+            subtasks: to_json(&self.subtasks)?,
+            progress: to_json(&self.figures)?,
+        })
     }
 
     /// The row as it has to be stored.

@@ -51,15 +51,15 @@ pub(crate) async fn report_progress(
         let pauses = note_speed(app, &mut task, body).await?;
         note(&mut task, name, progress, body, now_ms())?;
         merge(&mut task.figures, body);
+        let source_id = task.row.source_id.clone();
         if task.body.exceedances == exceedances {
-            task.row = task.close_figures()?;
-            app.store.write_figures(task.row.clone()).await?;
-            keep_opened(app, &task);
+            app.store.write_figures(task.close_figures()?).await?;
+            keep_opened(app, task);
         } else {
             let row = task.close()?;
             app.store.write(&[Write::UpdateTask(&row)]).await?;
         }
-        Ok((task.row.source_id, pauses))
+        Ok((source_id, pauses))
     })?;
     if pauses {
         tracing::warn!(
