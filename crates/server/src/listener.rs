@@ -6,7 +6,8 @@
 use std::future::poll_fn;
 use std::io::ErrorKind;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::Router;
@@ -24,6 +25,8 @@ use tokio_rustls::server::TlsStream;
 use tower::ServiceExt as _;
 
 use crate::identity::PeerFingerprint;
+use crate::parking::{self, Parked, Place};
+use crate::rewound::Rewound;
 
 /// More than any TLS peer needs; whoever does not finish by then never does.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -141,18 +144,86 @@ async fn shake_hands(
     None
 }
 
+/// Serves one connection to its end, with pauses in which a long poll waits without it.
 async fn serve_http(
-    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    mut stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    peer: (SocketAddr, Option<PeerFingerprint>),
+    router: Router,
+    stop: watch::Receiver<bool>,
+) {
+    let (mut unread, mut place) = (Vec::new(), Place { until: None });
+    loop {
+        // In a box, because a poll that waits shall not keep room for its connection.
+        let rewound = Rewound::new(unread, stream);
+        let serving =
+            serve_until_parked(rewound, place, peer.clone(), router.clone(), stop.clone());
+        let served = Box::pin(serving).await;
+        stream = served.stream;
+        unread = served.unread;
+        let Some((head, parked)) = served.parked else {
+            // A stop is in a hurry, and those who are idle have nothing left to read.
+            if !served.stopping {
+                part_with(stream).await;
+            }
+            return;
+        };
+        let Some(until) = parked.wait(&mut stream, &mut unread).await else {
+            return;
+        };
+        place.until = Some(until);
+        unread.splice(..0, head);
+    }
+}
+
+/// How serving a connection went.
+struct Served<S> {
+    stream: S,
+    /// What was read of the stream and not understood yet.
+    unread: Vec<u8>,
+    /// The head of a request that waits, if that is why serving ended.
+    parked: Option<(Vec<u8>, Parked)>,
+    stopping: bool,
+}
+
+/// Why a request has no answer yet.
+#[derive(Debug, thiserror::Error)]
+#[error("the request waits")]
+struct Waits;
+
+async fn serve_until_parked<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
+    stream: Rewound<S>,
+    place: Place,
     (address, peer): (SocketAddr, Option<PeerFingerprint>),
     router: Router,
     mut stop: watch::Receiver<bool>,
-) {
-    let service = hyper::service::service_fn(move |mut request: http::Request<_>| {
+) -> Served<S> {
+    let parked = Arc::new(Mutex::new(None));
+    // Only the first request is one that comes again.
+    let first = AtomicBool::new(true);
+    let service = hyper::service::service_fn(|mut request: http::Request<_>| {
         request.extensions_mut().insert(address);
         if let Some(peer) = &peer {
             request.extensions_mut().insert(peer.clone());
         }
-        Box::pin(router.clone().oneshot(request.map(Body::new)))
+        let head = parking::head(request.method(), request.uri(), request.headers());
+        let until = place.until.filter(|_| first.load(Ordering::Relaxed));
+        first.store(false, Ordering::Relaxed);
+        if head.is_some() {
+            request.extensions_mut().insert(Place { until });
+        }
+        let answering = router.clone().oneshot(request.map(Body::new));
+        let parked = Arc::clone(&parked);
+        Box::pin(async move {
+            let Ok(mut response) = answering.await;
+            match response.extensions_mut().remove::<Parked>().zip(head) {
+                None => Ok(response),
+                Some((wait, head)) => {
+                    let mut parked = parked.lock().unwrap_or_else(PoisonError::into_inner);
+                    *parked = Some((head, wait));
+                    Err(Waits)
+                }
+            }
+        })
     });
     let mut connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -162,6 +233,8 @@ async fn serve_http(
     let mut stopping = false;
     let ended = loop {
         tokio::select! {
+            // First, so that a request that comes again is taken before its connection is closed.
+            biased;
             ended = poll_fn(|context| connection.poll_without_shutdown(context)) => break ended,
             () = stopped(&mut stop), if !stopping => {
                 stopping = true;
@@ -169,13 +242,22 @@ async fn serve_http(
             }
         }
     };
-    if let Err(error) = ended {
+    let parts = connection.into_parts();
+    let parked = {
+        let mut parked = parked.lock().unwrap_or_else(PoisonError::into_inner);
+        parked.take()
+    };
+    if let (Err(error), None) = (ended, &parked) {
         tracing::debug!(%error, "connection ended");
     }
-    let stream = connection.into_parts().io.into_inner();
-    // A stop is in a hurry, and those who are idle have nothing left to read.
-    if !stopping {
-        part_with(stream).await;
+    let (rest, stream) = parts.io.into_inner().into_parts();
+    let mut unread = parts.read_buf.to_vec();
+    unread.extend(rest);
+    Served {
+        stream,
+        unread,
+        parked,
+        stopping,
     }
 }
 

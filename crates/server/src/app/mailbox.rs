@@ -7,6 +7,7 @@ use rehost_migration::task::{
 };
 use rehost_sms_api::bodies::{CommandBody, CommandParam, ShowCommandResponse};
 use rehost_sms_api::errors::ErrorCode;
+use tokio::time::Instant;
 
 use super::stored::from_json;
 use super::tasks::{Scene, Task};
@@ -14,27 +15,43 @@ use super::{App, deadline, retry, sources, tasks};
 use crate::clock::now_ms;
 use crate::errors::{ApiError, refuse};
 use crate::identity::Caller;
+use crate::parking::{Parked, Place};
 
-/// The pending command, or why there is none. With `wait_seconds` it waits for a command.
+/// What came of asking for a command.
+pub(crate) enum Sight {
+    /// The pending command, or why there is none.
+    Answer(ShowCommandResponse),
+    /// There is none; to be asked again when the wait is over.
+    Later(Parked),
+}
+
+/// The pending command, or why there is none. With `wait_seconds` it waits for a command, in the place
+/// that there is for it or else here.
 pub(crate) async fn command(
     app: &App,
     caller: &Caller,
     id: &str,
     wait_seconds: Option<u64>,
-) -> Result<ShowCommandResponse, ApiError> {
-    let listener = app.wakeups.listen(id);
-    let deadline = deadline(wait_seconds);
-    let answer = loop {
+    place: Option<Place>,
+) -> Result<Sight, ApiError> {
+    let waited = place.and_then(|place| place.until);
+    let until = waited.or_else(|| wait_seconds.map(|seconds| deadline(Some(seconds))));
+    loop {
+        let listener = app.wakeups.listen(id);
         let news = listener.catch();
-        // In a box, because a hundred thousand that wait shall not keep room for looking.
-        let (pending, answer) = Box::pin(look(app, caller, id)).await?;
+        let (pending, answer) = look(app, caller, id).await?;
         app.store.touch_source(id, now_ms());
-        if pending || wait_seconds.is_none() || !news.come_before(deadline).await {
-            break answer;
+        let until = until.filter(|until| !pending && *until > Instant::now());
+        match (until, place) {
+            (None, _) => return Ok(Sight::Answer(answer)),
+            (Some(until), Some(_)) => {
+                return Ok(Sight::Later(Parked::new(listener, news, until)));
+            }
+            (Some(until), None) => {
+                news.come_before(until).await;
+            }
         }
-    };
-    app.store.touch_source(id, now_ms());
-    Ok(answer)
+    }
 }
 
 /// What the mailbox holds, and whether that is a command.

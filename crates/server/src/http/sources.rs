@@ -1,22 +1,24 @@
 //! Source servers.
 
-use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
+use axum::{Extension, Json};
 use http::header::CONTENT_TYPE;
 use rehost_sms_api::bodies::{
     CommandBody, DeleteIds, EmptyResult, ListErrorServersQuery, ListErrorServersResponse,
     ListServersQuery, PostSourceServerBody, PutCopyStateReq, PutDiskInfoReq, PutSourceServerBody,
-    ShowCommandResponse, ShowOverviewResponse,
+    ShowOverviewResponse,
 };
 use serde::Deserialize;
 
 use super::body::{JsonBody, OptionalJsonBody, created};
 use super::path::PathId;
 use super::query::QueryOf;
-use crate::app::{App, mailbox, sources};
+use crate::app::mailbox::{self, Sight};
+use crate::app::{App, sources};
 use crate::errors::ApiError;
 use crate::identity::Caller;
+use crate::parking::Place;
 
 /// An answer that is JSON already.
 fn json(body: Vec<u8>) -> Response {
@@ -131,11 +133,15 @@ pub(super) async fn command(
     State(app): State<App>,
     caller: Caller,
     PathId(id): PathId,
+    place: Option<Extension<Place>>,
     QueryOf(query): QueryOf<CommandQuery>,
-) -> Result<Json<ShowCommandResponse>, ApiError> {
-    mailbox::command(&app, &caller, &id, query.wait_seconds)
-        .await
-        .map(Json)
+) -> Result<Response, ApiError> {
+    let place = place.map(|Extension(place)| place);
+    match mailbox::command(&app, &caller, &id, query.wait_seconds, place).await? {
+        Sight::Answer(answer) => Ok(Json(answer).into_response()),
+        // Never sent: the listener takes it for what it is.
+        Sight::Later(parked) => Ok(Extension(parked).into_response()),
+    }
 }
 
 /// `POST /v3/sources/{id}/command_result`
