@@ -246,6 +246,15 @@ impl Service {
             .iter()
             .map(|volume| volume.path.display().to_string())
             .collect();
+        // What a journal says of a volume that is not there any more is not true of a new one.
+        for volume in prepared.iter().filter(|volume| volume.made_empty) {
+            let journal = journal(&folder, volume.index);
+            if let Err(error) = std::fs::remove_file(&journal)
+                && error.kind() != std::io::ErrorKind::NotFound
+            {
+                return Err(error).with_context(|| format!("remove {}", journal.display()));
+            }
+        }
         let volumes = prepared
             .into_iter()
             .map(|volume| to_receive(volume, &folder));
@@ -271,6 +280,13 @@ impl Service {
         if let Some(served) = self.served.remove(task_id) {
             self.port.remove(&served.name);
         }
+        // First, so that no journal outlives what it tells of.
+        let folder = self.journals(task_id);
+        if let Err(error) = std::fs::remove_dir_all(&folder)
+            && error.kind() != std::io::ErrorKind::NotFound
+        {
+            tracing::warn!(task_id, %error, "remove the journals of the task");
+        }
         match self.provider.release(task_id) {
             Ok(removed) => tracing::info!(task_id, ?removed, "released the task"),
             Err(error) => tracing::error!(
@@ -279,12 +295,6 @@ impl Service {
                 "could not remove everything; trying again soon"
             ),
         }
-        let folder = self.journals(task_id);
-        if let Err(error) = std::fs::remove_dir_all(&folder)
-            && error.kind() != std::io::ErrorKind::NotFound
-        {
-            tracing::warn!(task_id, %error, "remove the journals of the task");
-        }
     }
 
     fn journals(&self, task_id: &str) -> PathBuf {
@@ -292,12 +302,16 @@ impl Service {
     }
 }
 
+fn journal(folder: &Path, index: u32) -> PathBuf {
+    folder.join(format!("volume-{index}.journal"))
+}
+
 fn to_receive(volume: PreparedVolume, folder: &Path) -> VolumeToReceive {
     VolumeToReceive {
         index: volume.index,
         medium: volume.volume,
         made_empty: volume.made_empty,
-        journal: folder.join(format!("volume-{}.journal", volume.index)),
+        journal: journal(folder, volume.index),
     }
 }
 
