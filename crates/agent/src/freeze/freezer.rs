@@ -57,7 +57,7 @@ enum GuardError {
     Start(#[source] io::Error),
     #[error("cannot speak with the guard")]
     Speak(#[source] io::Error),
-    #[error("the guard could not freeze: {0}")]
+    #[error("the file systems were not held still: {0}")]
     Refused(String),
     #[error("the guard ended or fell silent; everything was thawed")]
     Gone,

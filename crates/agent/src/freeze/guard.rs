@@ -134,8 +134,10 @@ impl Guard {
                 },
                 heard => heard.into(),
             };
-            self.give_up(&held);
-            ended
+            match (ended, self.give_up(&held)) {
+                (Ended::Thawed, Some(index)) => Ended::Failed(self.lost(index)),
+                (ended, _) => ended,
+            }
         })
     }
 
@@ -165,24 +167,36 @@ impl Guard {
         Ok(())
     }
 
-    fn give_up(&self, held: &Mutex<Held>) {
+    /// Thaws everything. Tells of one that was not frozen any more, if there is one: somebody else has
+    /// thawed it meanwhile, and nobody knows since when it has been written to.
+    fn give_up(&self, held: &Mutex<Held>) -> Option<usize> {
         let mut held = lock(held);
         held.given_up = true;
+        let mut lost = None;
         while let Some(index) = held.frozen.pop() {
-            self.thaw(index);
-        }
-    }
-
-    fn thaw(&self, index: usize) {
-        let Some(root) = self.roots.get(index) else {
-            return;
-        };
-        while let Err(error) = thaw(root) {
-            // Thawed already, by the agent or by a person: that is what is wanted.
-            if !is_passing(error) {
-                return;
+            if !self.thaw(index) {
+                lost = Some(index);
             }
         }
+        lost
+    }
+
+    /// Whether it was still frozen.
+    fn thaw(&self, index: usize) -> bool {
+        let Some(root) = self.roots.get(index) else {
+            return false;
+        };
+        while let Err(error) = thaw(root) {
+            if !is_passing(error) {
+                return false;
+            }
+        }
+        true
+    }
+
+    fn lost(&self, index: usize) -> String {
+        let name = self.names.get(index).map(|name| name.display().to_string());
+        format!("somebody else thawed {}", name.unwrap_or_default())
     }
 
     fn failure(&self, index: usize, errno: Errno) -> String {
