@@ -1,5 +1,5 @@
 //! Swap areas: what was in memory means nothing to the next start of the system, so that only the
-//! first page, with label and UUID, is in use. A hibernated system has another mark, and is kept.
+//! first page, with label and UUID, is in use, and what lies behind the area. A hibernated system has another mark, and is kept.
 //!
 //! Format: the kernel's `include/linux/swap.h`, `union swap_header`.
 
@@ -41,7 +41,8 @@ pub(crate) fn used(medium: &dyn Medium) -> Result<Extents, Unmapped> {
                 detail: "its header makes no sense".to_owned(),
             });
         }
-        return Ok(Extents::whole(0..page_bytes as u64));
+        let behind = Extents::whole(end..size_bytes);
+        return Ok(Extents::whole(0..page_bytes as u64).union(&behind));
     }
     Err(Unmapped::Unknown)
 }

@@ -38,7 +38,8 @@ fn inconsistent(detail: &str) -> Unmapped {
 }
 
 /// What of the file system is in use. Settled unless its journal holds what is not yet in place,
-/// as while it is mounted; freezing it empties the journal.
+/// as while it is mounted; freezing it empties the journal. One that has no journal is settled if it
+/// was unmounted: after a crash its bitmaps may be older than its files.
 ///
 /// # Errors
 /// [`Unmapped`], as the superblock or the descriptors give reason to.
@@ -68,9 +69,11 @@ pub(crate) fn used(medium: &dyn Medium) -> Result<Used, Unmapped> {
     for range in extents.overlapping(0..superblock.blocks * block_bytes) {
         within.push(range);
     }
+    // What lies behind the file system is not its own: hashes of dm-verity, for one.
+    within.push(superblock.blocks * block_bytes..medium.size_bytes());
     Ok(Used {
         extents: within,
-        is_settled: superblock.incompat & incompat::RECOVER == 0,
+        is_settled: superblock.incompat & incompat::RECOVER == 0 && superblock.is_clean,
     })
 }
 

@@ -11,6 +11,7 @@ const SUPERBLOCK_BYTES: usize = 1024;
 const CHECKSUM_AT: usize = 0x3fc;
 const MAGIC: u16 = 0xef53;
 /// The kernel has found that what is on disk contradicts itself.
+const STATE_CLEAN: u16 = 1;
 const STATE_ERRORS: u16 = 2;
 /// What `mke2fs -g` permits at least; fewer would make mapping slow.
 const MIN_BLOCKS_PER_GROUP: u64 = 256;
@@ -50,6 +51,8 @@ pub(super) mod ro_compat {
 pub(super) struct Superblock {
     pub(super) compat: u32,
     pub(super) incompat: u32,
+    /// It was unmounted, or has a journal that knows better.
+    pub(super) is_clean: bool,
     pub(super) ro_compat: u32,
     pub(super) block_bytes: u64,
     pub(super) blocks: u64,
@@ -102,6 +105,7 @@ impl Superblock {
         let mut superblock = Self {
             compat: features(0x5c),
             incompat,
+            is_clean: le16(bytes, 0x3a) & STATE_CLEAN != 0,
             ro_compat,
             block_bytes,
             blocks: u64::from(le32(bytes, 4)) | u64::from(blocks_high) << 32,

@@ -101,7 +101,9 @@ fn a_file_system_without_a_table_is_mapped() {
     let map = map_one(&image.open());
     assert_eq!(contents(&map), [Region::Ext]);
     assert!(map.used.gaps(64 * MIB - (128 << 10)..64 * MIB).is_empty());
-    assert!(map.used.total_bytes() < 20 * MIB);
+    // What lies behind the file system may be anything.
+    assert!(map.used.gaps(40 * MIB..64 * MIB).is_empty());
+    assert!(map.used.total_bytes() < 44 * MIB);
 }
 
 #[test]
