@@ -6,6 +6,9 @@
 //!                root directory +--> allocation bitmap ---+
 //! ```
 //!
+//! A file system that is marked as in use has no map: nothing freezes exFAT, so that the mark stays
+//! as long as it is mounted, and after a crash directories may name clusters that the bitmap calls free.
+//!
 //! Format: Microsoft, "exFAT file system specification", 1.00.
 
 use crate::clusters::Clusters;
@@ -15,6 +18,8 @@ use crate::{Extents, Medium, Unmapped};
 const WHAT: &str = "exFAT";
 /// "ActiveFat": the second table and bitmap are those in use.
 const SECOND_FAT: u8 = 1;
+/// "VolumeDirty" and "MediaFailure": it is mounted or was not unmounted, or met an error meanwhile.
+const MARKED: u8 = 0x6;
 const BITMAP_ENTRY: u8 = 0x81;
 const DIRECTORY_ENTRY_BYTES: usize = 32;
 /// No directory may be larger.
@@ -22,7 +27,7 @@ const MAX_DIRECTORY_BYTES: u64 = 256 << 20;
 /// What is read at a time.
 const PIECE_BYTES: u64 = 1 << 20;
 
-/// What of the file system is in use.
+/// What of the file system is in use, including whatever lies behind it on the medium.
 ///
 /// # Errors
 /// [`Unmapped::Unknown`] if there is no exFAT here; otherwise why its bitmap is not trusted.
@@ -32,7 +37,9 @@ pub(crate) fn used(medium: &dyn Medium) -> Result<Extents, Unmapped> {
     if bitmaps.is_empty() {
         return Err(inconsistent("it has no allocation bitmap"));
     }
-    let mut extents = Extents::whole(0..volume.heap_start);
+    let heap_end = volume.heap_start + (volume.end_cluster - 2) * volume.cluster_bytes;
+    let behind = heap_end..medium.size_bytes();
+    let mut extents = Extents::from_unordered(vec![0..volume.heap_start, behind]);
     for bitmap in bitmaps {
         extents = extents.union(&volume.read_bitmap(&bitmap)?);
     }
@@ -77,6 +84,9 @@ impl<'a> Volume<'a> {
                 what: WHAT,
                 feature: format!("revision {}.{:02}", boot[105], boot[104]),
             });
+        }
+        if boot[106] & MARKED != 0 {
+            return Err(inconsistent("it is in use or was not unmounted"));
         }
         let sectors = |count: u64| {
             count

@@ -4,7 +4,11 @@
 //!   reserved sectors | FAT | FAT ... | root directory (12, 16) | cluster 2 | cluster 3 | ...
 //! ```
 //!
-//! Format: Microsoft, "FAT32 File System Specification", 1.03; ECMA-107 for FAT12 and FAT16.
+//! A file system that is marked as in use has no map. Nothing freezes FAT, so that the mark stays as
+//! long as it is mounted, and after a crash directories may name clusters that the table calls free.
+//!
+//! Format: Microsoft, "FAT32 File System Specification", 1.03; ECMA-107 for FAT12 and FAT16. The mark
+//! in the boot sector: Linux, `include/uapi/linux/msdos_fs.h`, `FAT_STATE_DIRTY`.
 
 use std::ops::Range;
 
@@ -16,8 +20,10 @@ const WHAT: &str = "FAT";
 const DIRECTORY_ENTRY_BYTES: u64 = 32;
 /// Of the table, read at a time; a multiple of what 2 and 3 entries of 12 bits take, so that none is cut.
 const PIECE_BYTES: u64 = 3 << 18;
+/// In the boot sector: in use, or to be looked through for bad sectors.
+const MARKED: u8 = 0x03;
 
-/// What of the file system is in use.
+/// What of the file system is in use, including whatever lies behind it on the medium.
 ///
 /// # Errors
 /// [`Unmapped::Unknown`] if there is no FAT file system here; otherwise why its table is not trusted.
@@ -25,8 +31,9 @@ pub(crate) fn used(medium: &dyn Medium) -> Result<Extents, Unmapped> {
     let volume = Volume::read(medium)?;
     let mut clusters = Clusters::new(volume.base, volume.cluster_bytes);
     volume.read_tables(medium, &mut clusters)?;
-    let ahead = Extents::whole(0..volume.data_start);
-    let extents = ahead.union(&clusters.finish());
+    let behind = volume.data_end..medium.size_bytes();
+    let around = Extents::from_unordered(vec![0..volume.data_start, behind]);
+    let extents = around.union(&clusters.finish());
     if let Some(root) = &volume.root_directory
         && !extents.gaps(root.clone()).is_empty()
     {
@@ -52,6 +59,8 @@ struct Volume {
     /// Which of the tables count.
     tables: Range<u64>,
     data_start: u64,
+    /// Where the last cluster ends.
+    data_end: u64,
     /// Where cluster 0 would be if there were one: the first is cluster 2.
     base: u64,
     cluster_bytes: u64,
@@ -118,6 +127,10 @@ impl Volume {
             });
         }
         // With mirroring switched off one table is in use, and the others may hold anything.
+        let marks = boot[if is_32 { 65 } else { 37 }];
+        if marks & MARKED != 0 {
+            return Err(in_use());
+        }
         let flags = le16(&boot, 40);
         let active = u64::from(flags & 0xf);
         let counting = match is_32 && flags & 0x80 != 0 {
@@ -137,6 +150,7 @@ impl Volume {
             table_bytes,
             tables: counting,
             data_start,
+            data_end: data_start + count * cluster_bytes,
             base,
             cluster_bytes,
             end_cluster: count + 2,
@@ -175,6 +189,9 @@ impl Volume {
             {
                 return Err(inconsistent("its table does not begin with its media type"));
             }
+            if at == 0 && !pieces.iter().all(|piece| self.is_unmounted(piece)) {
+                return Err(in_use());
+            }
             let first = self.entries_in(at);
             let last = self.entries_in(at + length as u64).min(self.end_cluster);
             for (cluster, index) in (first..last).zip(0..) {
@@ -185,6 +202,16 @@ impl Volume {
             at += length as u64;
         }
         Ok(())
+    }
+
+    /// Whether the second entry of a table, which belongs to no cluster, says that the file system
+    /// was unmounted, and that no error was met while it was mounted.
+    fn is_unmounted(&self, table: &[u8]) -> bool {
+        match self.width {
+            Width::Bits12 => true,
+            Width::Bits16 => le16(table, 2) & 0xc000 == 0xc000,
+            Width::Bits32 => le32(table, 4) & 0x0c00_0000 == 0x0c00_0000,
+        }
     }
 
     fn entries_in(&self, bytes: u64) -> u64 {
@@ -212,6 +239,10 @@ impl Volume {
             Width::Bits32 => !matches!(le32(piece, index * 4) & 0x0fff_ffff, 0 | 0x0fff_fff7),
         }
     }
+}
+
+fn in_use() -> Unmapped {
+    inconsistent("it is in use or was not unmounted")
 }
 
 fn inconsistent(detail: &str) -> Unmapped {

@@ -40,16 +40,20 @@ fn the_map_is_what_partclone_finds_and_suffices_for_every_file() {
         let image = made(size_bytes, layout);
         fill(&image, 13);
         let map = used(&image.open()).unwrap();
-        // partclone misreads the entries of 12 bits.
+        let volume = Volume::read(&image.open()).unwrap();
+        let behind = Extents::whole(volume.data_end..size_bytes);
+        // partclone misreads the entries of 12 bits, and leaves out what does not fill a cluster.
         if layout[1] != "12" {
-            assert_eq!(map, image.partclone("vfat"), "{layout:?}");
+            let expected = image.partclone("vfat").union(&behind);
+            assert_eq!(map, expected, "{layout:?}");
         }
+        assert!(behind.total_bytes() < volume.cluster_bytes, "{layout:?}");
         assert!(map.total_bytes() < size_bytes / 2, "{layout:?}");
 
         let copy = image.only(&map);
         let said = copy.run("fsck.fat", &["-n", "IMAGE"]);
-        let volume = Volume::read(&image.open()).unwrap();
-        let clusters = (map.total_bytes() - volume.data_start) / volume.cluster_bytes;
+        let around = volume.data_start + behind.total_bytes();
+        let clusters = (map.total_bytes() - around) / volume.cluster_bytes;
         let counted = format!(" {clusters}/{} clusters", volume.end_cluster - 2);
         assert!(said.contains(&counted), "{layout:?}: {said}");
         for seed in (0..13).filter(|seed| seed % 3 != 0) {
@@ -69,12 +73,59 @@ fn the_map_is_what_partclone_finds_and_suffices_for_every_file() {
 }
 
 #[test]
-fn a_file_system_smaller_than_its_partition_leaves_the_rest_free() {
+fn what_lies_behind_the_file_system_is_used() {
     let image = made(32 * MIB, &["-F", "16"]);
     let map = used(&image.open()).unwrap();
     let file = std::fs::OpenOptions::new().write(true).open(&image.path);
     file.unwrap().set_len(64 * MIB).unwrap();
-    assert_eq!(used(&image.open()).unwrap(), map);
+    let behind = Extents::whole(32 * MIB..64 * MIB);
+    assert_eq!(used(&image.open()).unwrap(), map.union(&behind));
+}
+
+#[test]
+fn a_file_system_that_is_marked_as_in_use_has_no_map() {
+    /// Size, options, where the mark is, and the marks of Windows in a table, and where.
+    type Layout = (
+        u64,
+        &'static [&'static str],
+        usize,
+        Option<(usize, [u8; 2])>,
+    );
+    let layouts: [Layout; 3] = [
+        (4 * MIB, &["-F", "12"], 37, None),
+        (32 * MIB, &["-F", "16"], 37, Some((3, [0x7f, 0xbf]))),
+        (
+            40 * MIB,
+            &["-F", "32", "-s", "1"],
+            65,
+            Some((7, [0x07, 0x0b])),
+        ),
+    ];
+    for (size_bytes, layout, mark, in_table) in layouts {
+        let image = made(size_bytes, layout).in_memory();
+        assert!(used(&image).is_ok(), "{layout:?}");
+        let refusal = |at: usize, value: u8| {
+            let mut marked = image.clone();
+            marked.0[at] = value;
+            used(&marked).unwrap_err().to_string()
+        };
+        let expected = "FAT is inconsistent: it is in use or was not unmounted";
+        for value in [1, 2] {
+            assert_eq!(refusal(mark, value), expected, "{layout:?}");
+        }
+        // What Windows writes while it is mounted, and after an error, into either table.
+        let Some((at, values)) = in_table else {
+            continue;
+        };
+        let volume = Volume::read(&image).unwrap();
+        for table in 0..2 {
+            let start = volume.tables_start + table * volume.table_bytes;
+            for value in values {
+                let at = usize::try_from(start).unwrap() + at;
+                assert_eq!(refusal(at, value), expected, "{layout:?}, table {table}");
+            }
+        }
+    }
 }
 
 #[test]
