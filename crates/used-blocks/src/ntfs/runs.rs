@@ -54,6 +54,11 @@ impl Runs {
         }
     }
 
+    /// How many runs there are.
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
     /// How many clusters the runs have, holes included.
     pub(super) fn length_clusters(&self) -> u64 {
         self.0
