@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use crate::mapper::Mapper;
-use crate::{Extents, Medium, Unmapped};
+use crate::{Extents, GivenUp, Medium, Unmapped};
 
 /// What of a disk is in use.
 #[derive(Debug)]
@@ -32,6 +32,9 @@ pub struct RegionMap {
     pub is_settled: bool,
     /// Why it counts as used as a whole, if it does. Shared between the disks that it lies on.
     pub whole: Option<Arc<Unmapped>>,
+    /// What of a file system counts as used because its map cannot be trusted, if only a part of it
+    /// does. Also of a file system in use, caught in the middle of writing its maps.
+    pub given_up: Option<Arc<GivenUp>>,
 }
 
 /// What lies in a part of a disk.

@@ -44,4 +44,4 @@ mod xfs;
 pub use disk_map::{DiskMap, Region, RegionMap, map_disks};
 pub use extents::Extents;
 pub use medium::Medium;
-pub use reader::Unmapped;
+pub use reader::{GivenUp, Unmapped};

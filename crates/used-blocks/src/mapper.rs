@@ -5,7 +5,7 @@
 //! groups wait until all media known so far have been looked at, because only together they make
 //! sense; what is made of them is looked at in the next round. Members of btrfs wait to the very end.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -15,8 +15,8 @@ use crate::reader::Used;
 use crate::view::View;
 use crate::volume_manager::Assembled;
 use crate::{
-    DiskMap, Extents, Medium, Region, RegionMap, Unmapped, btrfs, exfat, ext, fat, lvm, md, ntfs,
-    partitions, signature, swap, xfs,
+    DiskMap, Extents, GivenUp, Medium, Region, RegionMap, Unmapped, btrfs, exfat, ext, fat, lvm,
+    md, ntfs, partitions, signature, swap, xfs,
 };
 
 /// Deeper than arrays in volumes in arrays nobody builds.
@@ -174,13 +174,13 @@ impl<'a> Mapper<'a> {
             is_partition: true,
         };
         self.add(found, &table.own);
-        self.note(found, Region::PartitionTable, true, None);
+        self.note(found, Region::PartitionTable, Noted::Mapped);
         let ranges = table.partitions.iter().map(|one| one.range.clone());
         let claimed = table.own.union(&Extents::from_unordered(ranges.collect()));
         for gap in claimed.gaps(0..found.view.size_bytes()).iter() {
             let gap = part(gap);
             self.add(&gap, &Extents::whole(0..gap.view.size_bytes()));
-            self.note(&gap, Region::Gap, true, None);
+            self.note(&gap, Region::Gap, Noted::Mapped);
         }
         for partition in &table.partitions {
             let one = part(partition.range.clone());
@@ -216,7 +216,12 @@ impl<'a> Mapper<'a> {
                 self.add(found, &Extents::whole(0..size_bytes.min(EDGE_BYTES.start)));
                 let end = size_bytes.saturating_sub(EDGE_BYTES.end)..size_bytes;
                 self.add(found, &Extents::whole(end));
-                self.note(found, content, used.is_settled, None);
+                let given_up = used.given_up;
+                let noted = Noted::FileSystem {
+                    is_settled: used.is_settled,
+                    given_up: (given_up.groups > 0).then(|| Arc::new(given_up)),
+                };
+                self.note(found, content, noted);
             }
             Err(reason) => self.whole(found, content, &Arc::new(reason)),
         }
@@ -224,7 +229,7 @@ impl<'a> Mapper<'a> {
 
     /// Makes volumes of the members of a volume manager.
     fn take_apart(&mut self, manager: Region, members: &[Found<'a>]) {
-        let views: Vec<Arc<View<'a>>> = members
+        let views: Arc<[Arc<View<'a>>]> = members
             .iter()
             .map(|found| Arc::clone(&found.view))
             .collect();
@@ -239,13 +244,13 @@ impl<'a> Mapper<'a> {
             match own {
                 Ok(own) => {
                     self.add(found, &own);
-                    self.note(found, manager, true, None);
+                    self.note(found, manager, Noted::Mapped);
                 }
                 Err(reason) => self.whole(found, manager, &Arc::new(reason)),
             }
         }
         for volume in volumes {
-            let touched: Vec<usize> = volume.members().collect();
+            let touched: BTreeSet<usize> = volume.members().collect();
             let opaque = volume.opaque;
             match View::composed(&views, volume.segments) {
                 Ok(view) => {
@@ -261,7 +266,7 @@ impl<'a> Mapper<'a> {
                 }
                 Err(reason) => {
                     let reason = Arc::new(reason);
-                    for found in touched.iter().filter_map(|member| members.get(*member)) {
+                    for found in touched.iter().filter_map(|at| members.get(*at)) {
                         self.whole(found, manager, &reason);
                     }
                 }
@@ -284,7 +289,7 @@ impl<'a> Mapper<'a> {
     /// Counts all of it as used.
     fn whole(&mut self, found: &Found<'a>, content: Region, reason: &Arc<Unmapped>) {
         self.add(found, &Extents::whole(0..found.view.size_bytes()));
-        self.note(found, content, true, Some(reason));
+        self.note(found, content, Noted::Whole(Arc::clone(reason)));
     }
 
     fn add(&mut self, found: &Found<'a>, extents: &Extents) {
@@ -299,13 +304,15 @@ impl<'a> Mapper<'a> {
     }
 
     /// Enters a region with every disk that it lies on.
-    fn note(
-        &mut self,
-        found: &Found<'a>,
-        content: Region,
-        is_settled: bool,
-        whole: Option<&Arc<Unmapped>>,
-    ) {
+    fn note(&mut self, found: &Found<'a>, content: Region, noted: Noted) {
+        let (is_settled, given_up, whole) = match noted {
+            Noted::Mapped => (true, None, None),
+            Noted::FileSystem {
+                is_settled,
+                given_up,
+            } => (is_settled, given_up, None),
+            Noted::Whole(reason) => (true, None, Some(reason)),
+        };
         let mut hulls: Vec<Option<Range<u64>>> = vec![None; self.regions.len()];
         let all = 0..found.view.size_bytes();
         let each = &mut |disk: usize, range: Range<u64>| {
@@ -321,7 +328,8 @@ impl<'a> Mapper<'a> {
                 volume: found.volume.clone(),
                 content,
                 is_settled,
-                whole: whole.map(Arc::clone),
+                whole: whole.clone(),
+                given_up: given_up.clone(),
             }));
         }
     }
@@ -353,6 +361,19 @@ impl<'a> Mapper<'a> {
             }
         }
     }
+}
+
+/// How a region was mapped.
+enum Noted {
+    /// All of it.
+    Mapped,
+    /// By its own map.
+    FileSystem {
+        is_settled: bool,
+        given_up: Option<Arc<GivenUp>>,
+    },
+    /// Not at all.
+    Whole(Arc<Unmapped>),
 }
 
 /// The map of a file system that lies on one medium: one arm for each reader.

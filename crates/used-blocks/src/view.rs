@@ -63,7 +63,8 @@ enum Base<'a> {
         medium: &'a dyn Medium,
     },
     Composed {
-        members: Vec<Arc<View<'a>>>,
+        /// Shared by all that is made of them.
+        members: Arc<[Arc<View<'a>>]>,
         /// With the offset in the view at which each begins.
         segments: Vec<(u64, Segment)>,
     },
@@ -92,7 +93,7 @@ impl<'a> View<'a> {
         Arc::new(Self {
             size_bytes: length,
             base: Base::Composed {
-                members: vec![Arc::clone(whole)],
+                members: Arc::new([Arc::clone(whole)]),
                 segments: vec![(0, segment)],
             },
         })
@@ -104,7 +105,7 @@ impl<'a> View<'a> {
     /// [`Unmapped::Inconsistent`] if a piece does not lie within its members, or if there are more
     /// than anybody needs.
     pub(crate) fn composed(
-        members: &[Arc<Self>],
+        members: &Arc<[Arc<Self>]>,
         pieces: Vec<Segment>,
     ) -> Result<Arc<Self>, Unmapped> {
         let nonsense = |detail: String| Unmapped::Inconsistent {
@@ -129,7 +130,7 @@ impl<'a> View<'a> {
         Ok(Arc::new(Self {
             size_bytes,
             base: Base::Composed {
-                members: members.to_vec(),
+                members: Arc::clone(members),
                 segments,
             },
         }))

@@ -72,7 +72,10 @@ impl UsedBlocks for AllocationMaps {
 }
 
 fn note(region: &RegionMap) -> Option<String> {
-    let why = region.whole.as_ref()?;
+    let whole = region.whole.as_ref().map(ToString::to_string);
+    let given_up = region.given_up.as_ref();
+    let in_part = given_up.map(|groups| format!("{}: {groups}", region.content));
+    let why = whole.or(in_part)?;
     let Range { start, end } = region.range;
     Some(format!("bytes {start} to {end}: {why}"))
 }

@@ -15,6 +15,9 @@ use super::{EXTENT_TREE, LOG_TREE, Member, inconsistent};
 const RESERVED_BYTES: u64 = 1 << 20;
 /// Log trees: one for each subvolume that was written to. More are refused.
 const MAX_LOGS: usize = 1 << 16;
+/// Places that are followed for all extents and logs together. Extents do not overlap, but what logs
+/// refer to may, and each takes some tens of nanoseconds.
+const MAX_STEPS: u64 = 256 << 20;
 
 /// Types of items.
 const EXTENT_DATA: u8 = 108;
@@ -33,7 +36,7 @@ pub(super) fn map(
 ) -> Result<Vec<Extents>, Unmapped> {
     let mut reader = Reader::new(members, superblock);
     let chunks = read_chunks(&mut reader, superblock, members)?;
-    let mut used = MemberMaps::new(members, &chunks);
+    let mut used = MemberMaps::new(members, &chunks, MAX_STEPS);
     map_extents(&mut reader, &chunks, superblock, &mut used)?;
     if let Some(log) = &superblock.log_tree {
         map_logs(&mut reader, &chunks, superblock, log, &mut used)?;
@@ -177,11 +180,13 @@ struct MemberMaps<'a> {
     members: &'a [Member<'a>],
     chunks: &'a Chunks,
     used: Vec<Collector>,
+    steps_left: u64,
 }
 
 impl<'a> MemberMaps<'a> {
-    fn new(members: &'a [Member<'a>], chunks: &'a Chunks) -> Self {
+    fn new(members: &'a [Member<'a>], chunks: &'a Chunks, steps_left: u64) -> Self {
         Self {
+            steps_left,
             members,
             chunks,
             used: members.iter().map(|_| Collector::default()).collect(),
@@ -190,11 +195,13 @@ impl<'a> MemberMaps<'a> {
 
     fn push(&mut self, logical: Range<u64>) -> Result<(), Unmapped> {
         let used = &mut self.used;
-        self.chunks.on_members(logical, &mut |member, range| {
-            if let Some(used) = used.get_mut(member) {
-                used.push(range);
-            }
-        })
+        let steps_left = &mut self.steps_left;
+        self.chunks
+            .on_members(logical, steps_left, &mut |member, range| {
+                if let Some(used) = used.get_mut(member) {
+                    used.push(range);
+                }
+            })
     }
 
     /// With what no tree tells: the start of each device, the copies of the superblock, and whatever
@@ -212,5 +219,64 @@ impl<'a> MemberMaps<'a> {
                 used.finish()
             })
             .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::btrfs::superblock::Device;
+    use crate::oracle::InMemory;
+
+    /// A chunk of 64 KiB with so many copies in one place of one device.
+    fn chunk(copies: u16) -> Vec<u8> {
+        const STRIPE_BYTES: u64 = 64 << 10;
+        const STRIPED: u64 = 1 << 3;
+        let mut item = vec![0; 48];
+        item[..8].copy_from_slice(&(u64::from(copies) * STRIPE_BYTES).to_le_bytes());
+        item[16..24].copy_from_slice(&STRIPE_BYTES.to_le_bytes());
+        item[24..32].copy_from_slice(&STRIPED.to_le_bytes());
+        item[44..46].copy_from_slice(&copies.to_le_bytes());
+        for _ in 0..copies {
+            let mut place = [0; 32];
+            place[0] = 1;
+            item.extend(place);
+        }
+        item
+    }
+
+    #[test]
+    fn places_and_steps_are_limited() {
+        let medium = InMemory(vec![0; 64 << 10]);
+        let device = Device {
+            id: 1,
+            size_bytes: 64 << 10,
+        };
+        let members = [Member {
+            medium: &medium,
+            device,
+        }];
+        let mut chunks = Chunks::default();
+        let chunk = chunk(2000);
+        let mut count = 0_u64;
+        let refusal = loop {
+            match chunks.insert(count << 32, &chunk, &members) {
+                Ok(()) => count += 1,
+                Err(refusal) => break refusal.to_string(),
+            }
+        };
+        assert_eq!(count, (4 << 20) / 2000);
+        assert!(
+            refusal.contains("more chunks than anybody needs"),
+            "{refusal}"
+        );
+
+        // The same is named again and again.
+        let mut used = MemberMaps::new(&members, &chunks, 9000);
+        for _ in 0..4 {
+            used.push(0..100 << 10).unwrap();
+        }
+        let refusal = used.push(0..1).unwrap_err().to_string();
+        assert!(refusal.contains("more than there is"), "{refusal}");
     }
 }

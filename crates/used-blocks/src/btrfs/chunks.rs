@@ -20,6 +20,8 @@ const PLACE_BYTES: usize = 32;
 const KEY_BYTES: usize = 17;
 /// More are refused: real ones are a gigabyte each.
 const MAX_CHUNKS: usize = 1 << 20;
+/// More are refused: places of all chunks together, 16 bytes each.
+const MAX_PLACES: usize = 4 << 20;
 
 /// Data, system and metadata.
 const CONTENT_BITS: u64 = 0x7;
@@ -59,8 +61,21 @@ struct Chunk {
 }
 
 /// All chunks that are known.
-#[derive(Debug, Default)]
-pub(super) struct Chunks(BTreeMap<u64, Chunk>);
+#[derive(Debug)]
+pub(super) struct Chunks {
+    by_start: BTreeMap<u64, Chunk>,
+    /// How many more places are kept.
+    places_left: usize,
+}
+
+impl Default for Chunks {
+    fn default() -> Self {
+        Self {
+            by_start: BTreeMap::new(),
+            places_left: MAX_PLACES,
+        }
+    }
+}
 
 impl Chunks {
     /// Those that the superblock holds, so that the chunk tree can be read.
@@ -127,18 +142,24 @@ impl Chunks {
             }
             Ok(Place { member, offset })
         };
+        let places_count = places;
         let places = item_places.map(place).collect::<Result<_, Unmapped>>()?;
-        let overlaps =
-            self.find(start).is_some() || self.0.range(start..start + length).next().is_some();
-        if overlaps || self.0.len() >= MAX_CHUNKS {
+        let overlaps = self.find(start).is_some()
+            || self.by_start.range(start..start + length).next().is_some();
+        if overlaps {
             return Err(nonsense());
         }
+        self.places_left = self
+            .places_left
+            .checked_sub(places_count)
+            .filter(|_| self.by_start.len() < MAX_CHUNKS)
+            .ok_or_else(|| inconsistent("it has more chunks than anybody needs"))?;
         let chunk = Chunk {
             length,
             profile,
             places,
         };
-        self.0.insert(start, chunk);
+        self.by_start.insert(start, chunk);
         Ok(())
     }
 
@@ -180,13 +201,15 @@ impl Chunks {
     }
 
     /// Tells `each` the member and the range there for everything that holds bytes of `range`: all
-    /// copies, and with parity the whole of each row, because parity is made of the whole row.
+    /// copies, and with parity the whole of each row, because parity is made of the whole row. Every
+    /// place takes one of the steps that are left.
     ///
     /// # Errors
-    /// [`Unmapped::Inconsistent`] if a part of it lies in no chunk.
+    /// [`Unmapped::Inconsistent`] if a part of it lies in no chunk, or no step is left.
     pub(super) fn on_members(
         &self,
         range: Range<u64>,
+        steps_left: &mut u64,
         each: &mut dyn FnMut(usize, Range<u64>),
     ) -> Result<(), Unmapped> {
         let mut at = range.start;
@@ -195,6 +218,9 @@ impl Chunks {
                 return Err(inconsistent(&format!("what lies at {at} is in no chunk")));
             };
             let end = range.end.min(start + chunk.length);
+            *steps_left = steps_left
+                .checked_sub(chunk.places.len() as u64)
+                .ok_or_else(|| inconsistent("its extents and logs name more than there is"))?;
             chunk.on_members(at - start..end - start, each);
             at = end;
         }
@@ -202,7 +228,7 @@ impl Chunks {
     }
 
     fn find(&self, logical: u64) -> Option<(u64, &Chunk)> {
-        let (start, chunk) = self.0.range(..=logical).next_back()?;
+        let (start, chunk) = self.by_start.range(..=logical).next_back()?;
         (logical - start < chunk.length).then_some((*start, chunk))
     }
 }

@@ -10,6 +10,11 @@
 //! to are a true map of one moment. On a live file system a walk may lose its ground to newer
 //! transactions; it then begins anew from the newer superblock.
 //!
+//! So the map is always settled: nothing that it leaves out is needed to make sense of the bytes that
+//! were read, be the file system mounted, frozen or left by a crash. What is written after the map was
+//! read is in no map yet, as with every file system. Freezing commits a transaction, and a copy of a
+//! disk in use is made by the map that is read while it is frozen.
+//!
 //! Format: the kernel's documentation, "On-disk format" of btrfs.
 
 mod allocation;

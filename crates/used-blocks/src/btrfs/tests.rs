@@ -343,6 +343,29 @@ fn the_map_of_a_frozen_file_system_is_true() {
 }
 
 #[test]
+fn what_is_written_after_the_map_was_read_is_in_the_map_of_the_freeze() {
+    let images = made(1, SIZE_BYTES, &[]);
+    let mounted = mount(&images);
+    age(mounted.path());
+    sync(mounted.path());
+    let before = maps(&images);
+    // Not even on the disk when the freeze begins.
+    let late = mounted.path().join("late");
+    let content: Vec<u8> = (0..2_000_000_u32).flat_map(u32::to_le_bytes).collect();
+    std::fs::write(&late, &content).unwrap();
+    std::fs::remove_file(mounted.path().join("sparse")).unwrap();
+    let files = copy_files(mounted.path());
+    let frozen = Frozen::new(&mounted);
+    let after = maps(&images);
+    let copies = copies(&images, &after);
+    drop(frozen);
+    unmount(mounted);
+    let since = after[0].without(&before[0]).total_bytes();
+    assert!(since >= content.len() as u64, "{since}");
+    assert_whole(&copies, files.path());
+}
+
+#[test]
 fn a_smaller_file_system_than_its_medium_leaves_the_rest_in_use() {
     let image = &made(1, SIZE_BYTES, &["--byte-count", "120m"])[0];
     let map = &maps(std::slice::from_ref(image))[0];

@@ -15,12 +15,14 @@ mod superblock;
 #[cfg(test)]
 mod tests;
 
+use std::ops::Range;
+
 use rehost_volumes::to_usize;
 
 use crate::clusters::Clusters;
 use crate::collector::Collector;
 use crate::fields::read;
-use crate::reader::Used;
+use crate::reader::{GivenUp, Used};
 use crate::{Extents, Medium, Unmapped};
 
 use groups::Group;
@@ -49,6 +51,7 @@ pub(crate) fn used(medium: &dyn Medium) -> Result<Used, Unmapped> {
     let base = superblock.first_data_block * block_bytes;
     let cluster_bytes = block_bytes * superblock.blocks_per_cluster;
     let mut clusters = Clusters::new(base, cluster_bytes);
+    let mut given_up = GivenUp::default();
     let mut metadata = Collector::default();
     for descriptor_block in 0..superblock.descriptor_blocks() {
         let groups = superblock.read_groups(medium, descriptor_block)?;
@@ -58,7 +61,7 @@ pub(crate) fn used(medium: &dyn Medium) -> Result<Used, Unmapped> {
                 metadata.push(blocks.start * block_bytes..blocks.end * block_bytes);
             }
         }
-        add_groups(medium, &superblock, &groups, &mut clusters)?;
+        add_groups(medium, &superblock, &groups, &mut clusters, &mut given_up)?;
     }
 
     // The boot sector and the superblock, which lie before the first group if blocks are small.
@@ -74,6 +77,7 @@ pub(crate) fn used(medium: &dyn Medium) -> Result<Used, Unmapped> {
     Ok(Used {
         extents: within,
         is_settled: superblock.incompat & incompat::RECOVER == 0 && superblock.is_clean,
+        given_up,
     })
 }
 
@@ -83,12 +87,18 @@ fn add_groups(
     superblock: &Superblock,
     groups: &[Group],
     clusters: &mut Clusters,
+    given_up: &mut GivenUp,
 ) -> Result<(), Unmapped> {
+    let cluster_bytes = superblock.block_bytes * superblock.blocks_per_cluster;
+    let mut give_up = |number: u64, all: Range<u64>, clusters: &mut Clusters| {
+        given_up.push(number, (all.end - all.start) * cluster_bytes);
+        clusters.push(all);
+    };
     let mut run = Run::default();
     for (index, group) in groups.iter().enumerate() {
         let all = superblock.clusters_of(group.number);
         if !group.is_sound {
-            clusters.push(all);
+            give_up(group.number, all, clusters);
         } else if group.is_uninitialised {
             let backups = superblock.backup_clusters(group.number);
             clusters.push(all.start..(all.start + backups).min(all.end));
@@ -103,7 +113,7 @@ fn add_groups(
             if is_sound {
                 clusters.push_bits(bitmap, all.start, all.end);
             } else {
-                clusters.push(all);
+                give_up(group.number, all, clusters);
             }
         }
     }

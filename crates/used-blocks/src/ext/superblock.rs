@@ -10,8 +10,9 @@ const SUPERBLOCK_OFFSET: u64 = 1024;
 const SUPERBLOCK_BYTES: usize = 1024;
 const CHECKSUM_AT: usize = 0x3fc;
 const MAGIC: u16 = 0xef53;
-/// The kernel has found that what is on disk contradicts itself.
+/// It was unmounted.
 const STATE_CLEAN: u16 = 1;
+/// The kernel has found that what is on disk contradicts itself.
 const STATE_ERRORS: u16 = 2;
 /// What `mke2fs -g` permits at least; fewer would make mapping slow.
 const MIN_BLOCKS_PER_GROUP: u64 = 256;

@@ -109,6 +109,7 @@ fn dumped(image: &Image) -> Extents {
 fn map(image: &Image) -> Extents {
     let used = used(&image.open()).unwrap();
     assert!(used.is_settled);
+    assert_eq!(used.given_up, GivenUp::default());
     used.extents
 }
 
@@ -174,6 +175,7 @@ fn a_mounted_file_system_is_settled_once_it_is_frozen() {
         let Used {
             extents,
             is_settled,
+            ..
         } = used(&image.open()).unwrap();
         // Without a journal nothing tells that what is on the disk is whole.
         assert_eq!(is_settled, options == "-t ext4");
@@ -274,16 +276,26 @@ fn a_group_that_contradicts_itself_counts_as_used() {
         let medium = image.open();
         // Its first block is a backup of the superblock, and not free.
         let tampered = Tampered::new(&medium, vec![(bitmap, vec![0xfe])]);
-        let after = used(&tampered).unwrap().extents;
-        assert_eq!(after, before.union(&Extents::whole(group)), "{options}");
+        let after = used(&tampered).unwrap();
+        let size_bytes = group.end - group.start;
+        let first = vec![1];
+        let given_up = GivenUp {
+            groups: 1,
+            first,
+            size_bytes,
+        };
+        assert_eq!(after.given_up, given_up, "{options}");
+        let expected = before.union(&Extents::whole(group));
+        assert_eq!(after.extents, expected, "{options}");
     }
     // The descriptor of the group is the second of those behind the superblock.
     let image = aged_image("-t ext4 -b 1024", 70);
     let (_, group) = bitmap_of_group(&image, 1, 1024);
     let medium = image.open();
     let tampered = Tampered::new(&medium, vec![(2048 + 64, vec![0; 4])]);
-    let after = used(&tampered).unwrap().extents;
-    assert_eq!(after, map(&image).union(&Extents::whole(group)));
+    let after = used(&tampered).unwrap();
+    assert_eq!(after.given_up.first, [1]);
+    assert_eq!(after.extents, map(&image).union(&Extents::whole(group)));
 }
 
 #[test]

@@ -11,8 +11,8 @@ use crate::volume_manager::LogicalVolume;
 
 const SECTOR_BYTES: u64 = 512;
 
-/// A volume group.
-#[derive(Debug)]
+/// A volume group. What of its text is not kept changes nothing of what it takes of disks.
+#[derive(Debug, PartialEq, Eq)]
 pub(super) struct Group {
     name: String,
     pub(super) identity: String,
@@ -22,10 +22,12 @@ pub(super) struct Group {
     /// By the names that the text gives them.
     physical: BTreeMap<String, Physical>,
     volumes: Vec<Volume>,
+    /// Why it cannot be relied on that this is what it looks like now, if so.
+    pub(super) doubt: Option<&'static str>,
 }
 
 /// A physical volume.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub(super) struct Physical {
     identity: String,
     first_extent_bytes: u64,
@@ -33,7 +35,7 @@ pub(super) struct Physical {
 }
 
 /// A logical volume, or a part of one.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub(super) struct Volume {
     name: String,
     is_visible: bool,
@@ -41,7 +43,7 @@ pub(super) struct Volume {
 }
 
 /// A piece of a logical volume: "segment" in the text.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 struct Piece {
     first_extent: u64,
     extent_count: u64,
@@ -69,8 +71,6 @@ pub(super) struct ThinPool<'g> {
 pub(super) struct ThinVolume {
     /// With the name of the group.
     pub(super) name: String,
-    /// In the pool's metadata ("device_id").
-    pub(super) number: u64,
     /// In bytes.
     pub(super) length: u64,
     /// Whether all of it lies on its pool, and nothing else is built on it.
@@ -87,9 +87,10 @@ impl Physical {
 }
 
 impl Group {
-    /// Nothing if the text does not describe a group.
-    pub(super) fn parse(text: &[u8]) -> Option<Self> {
-        let all = text::parse(text)?;
+    /// Nothing if the text does not describe a group, or has more values than are left; what it has
+    /// is taken off them.
+    pub(super) fn parse(text: &[u8], values_left: &mut usize) -> Option<Self> {
+        let all = text::parse(text, values_left)?;
         let mut sections = all
             .iter()
             .filter_map(|(name, value)| Some((name, value.section()?)));
@@ -118,6 +119,7 @@ impl Group {
                 .filter(|bytes| *bytes > 0)?,
             physical,
             volumes,
+            doubt: None,
         })
     }
 
@@ -126,9 +128,18 @@ impl Group {
         self.physical.values().find(|one| one.identity == identity)
     }
 
-    /// Why nothing of the group can be left out, if so: a piece of unknown kind lies directly on
-    /// physical volumes, and how much of them it takes is unknown.
+    /// Why nothing of the group can be left out, if so: it is not known what it looks like now; a
+    /// piece of unknown kind lies directly on physical volumes, and how much of them it takes is
+    /// unknown; or thin pools share a volume.
     pub(super) fn refusal(&self) -> Option<Unmapped> {
+        if let Some(doubt) = self.doubt {
+            return Some(inconsistent(doubt));
+        }
+        let mut stores = BTreeSet::new();
+        let names = self.pools().flat_map(|pool| [pool.data, pool.metadata]);
+        if !names.into_iter().all(|store| stores.insert(&store.name)) {
+            return Some(inconsistent("thin pools share a volume"));
+        }
         let is_understood = |piece: &&Piece| {
             matches!(piece.kind.as_str(), "striped" | "linear" | "mirror")
                 || !piece
@@ -184,7 +195,9 @@ impl Group {
 
     /// The thin pools, where nothing else lies between them and their data and metadata.
     pub(super) fn pools(&self) -> impl Iterator<Item = ThinPool<'_>> {
-        let find = |name: &str| self.volumes.iter().find(|volume| volume.name == name);
+        let by_name = self.volumes.iter();
+        let by_name = by_name.map(|volume| (volume.name.as_str(), volume));
+        let by_name: BTreeMap<&str, &Volume> = by_name.collect();
         self.volumes.iter().filter_map(move |volume| {
             let [piece] = volume.pieces.as_slice() else {
                 return None;
@@ -192,7 +205,7 @@ impl Group {
             let under = |key: &str| {
                 let mut names = piece.names.iter();
                 let (_, name) = names.find(|(known, _)| known == key)?;
-                find(name)
+                by_name.get(name.as_str()).copied()
             };
             (piece.kind == "thin-pool").then_some(())?;
             Some(ThinPool {
@@ -204,17 +217,16 @@ impl Group {
         })
     }
 
-    /// The thin volumes of a pool.
-    pub(super) fn thin_volumes(&self, pool: &str) -> Vec<ThinVolume> {
+    /// The thin volumes, by their pools and their numbers there.
+    pub(super) fn thin_volumes(&self) -> BTreeMap<(&str, u64), Vec<ThinVolume>> {
         let named = self.named();
         let volumes = self.volumes.iter().filter_map(|volume| {
             let piece = volume.pieces.first().filter(|piece| piece.kind == "thin")?;
             let mut names = piece.names.iter();
-            names.find(|(key, name)| key == "thin_pool" && name == pool)?;
+            let (_, pool) = names.find(|(key, _)| key == "thin_pool")?;
             let others = ["thin_pool", "origin"];
-            Some(ThinVolume {
+            let thin = ThinVolume {
                 name: self.title(volume),
-                number: piece.thin_number?,
                 length: piece.extent_count.checked_mul(self.extent_bytes)?,
                 is_plain: volume.is_visible
                     && volume.pieces.len() == 1
@@ -224,9 +236,14 @@ impl Group {
                         .names
                         .iter()
                         .all(|(key, _)| others.contains(&key.as_str())),
-            })
+            };
+            Some(((pool.as_str(), piece.thin_number?), thin))
         });
-        volumes.collect()
+        let mut by_number: BTreeMap<_, Vec<ThinVolume>> = BTreeMap::new();
+        for (number, volume) in volumes {
+            by_number.entry(number).or_default().push(volume);
+        }
+        by_number
     }
 
     fn title(&self, volume: &Volume) -> String {

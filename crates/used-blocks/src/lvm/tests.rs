@@ -348,6 +348,127 @@ fn privileged_what_is_of_unknown_kind_makes_its_group_whole() {
     );
 }
 
+#[test]
+fn privileged_a_group_whose_newest_text_is_not_known_is_whole() {
+    let group = "rehost_doubted";
+    let bench = Bench::new(group);
+    bench.create(&["-n", "root", "-L", "8M", group]);
+    let members = bench.in_memory();
+    let found = assembled(&members);
+    assert!(found.own.iter().all(Result::is_ok) && found.volumes.len() == 1);
+
+    let assert_whole = |members: &[InMemory], expected: &str| {
+        let found = assembled(members);
+        assert!(found.volumes.is_empty(), "{expected}");
+        for own in found.own {
+            assert_eq!(
+                own.unwrap_err().to_string(),
+                format!("LVM is inconsistent: {expected}")
+            );
+        }
+    };
+    let unknown = "a description of a volume group cannot be read";
+    // On one disk an older text, on the other one that is newer, and does not follow the grammar.
+    let mut unreadable = members.clone();
+    change_texts(&mut unreadable[0].0, |text| {
+        text.replace("seqno = 2", "seqno = 1")
+    });
+    change_texts(&mut unreadable[1].0, |text| {
+        text.replace("segment1 {", "segment1 [")
+    });
+    assert_whole(&unreadable, unknown);
+    // In one of its areas one disk has a text whose checksum is wrong.
+    let mut damaged = members.clone();
+    let area = metadata_areas(&damaged[1].0)[1];
+    let text = area + number(&damaged[1].0, area + 40);
+    damaged[1].0[text + 100] ^= 1;
+    assert_whole(&damaged, unknown);
+    // The same of an area's header.
+    let mut damaged = members.clone();
+    damaged[0].0[area + 50] ^= 1;
+    assert_whole(&damaged, unknown);
+    // Nobody knows to which group the unreadable text belongs.
+    let mut stranger = members.clone();
+    for member in &mut stranger {
+        change_texts(&mut member.0, |text| text.replace("seqno = 2", "seqno = 1"));
+    }
+    let place = stranger[0]
+        .0
+        .windows(8)
+        .position(|word| word == b"LABELONE")
+        .unwrap();
+    let identity = String::from_utf8(stranger[1].0[place + 32..place + 64].to_vec()).unwrap();
+    change_texts(&mut stranger[0].0, |text| exchange(text, &identity));
+    change_texts(&mut stranger[1].0, |text| text.replace('{', "["));
+    let found = assembled(&stranger);
+    assert!(found.volumes.is_empty() && found.own.iter().all(Result::is_err));
+
+    // Equally new, and different.
+    let mut contradicting = members.clone();
+    change_texts(&mut contradicting[1].0, |text| {
+        text.replace("extent_count = 2", "extent_count = 3")
+    });
+    assert_whole(
+        &contradicting,
+        "two descriptions of a volume group contradict each other",
+    );
+    // Equally new, and different in what was noted beside.
+    let mut noted = members;
+    change_texts(&mut noted[1].0, |text| {
+        text.replace("creation_time = 1", "creation_time = 2")
+    });
+    assert!(assembled(&noted).own.iter().all(Result::is_ok));
+}
+
+/// Makes a text name another physical volume instead of the one with this identity.
+fn exchange(text: &str, identity: &str) -> String {
+    let hyphened: Vec<&str> = [0..6, 6..10, 10..14, 14..18, 18..22, 22..26, 26..32]
+        .into_iter()
+        .map(|part| &identity[part])
+        .collect();
+    let hyphened = hyphened.join("-");
+    assert!(text.contains(&hyphened));
+    text.replace(&hyphened, &"x".repeat(hyphened.len()))
+}
+
+#[test]
+fn privileged_metadata_at_the_end_is_used_and_a_volume_without_data_is_whole() {
+    needs_root().unwrap();
+    let image = Image::new(SIZE);
+    let device = LoopDevice::attach(&image.path).unwrap();
+    let path = device.path().to_str().unwrap();
+    let options = ["pvcreate", "--driverloaded", "n", "--devices", path, "-y"];
+    let areas = ["--metadatasize", "64k", "--pvmetadatacopies", "2", path];
+    run_tool("lvm", options.into_iter().chain(areas)).unwrap();
+    let member = image.in_memory();
+    let [first, second] = metadata_areas(&member.0)[..] else {
+        panic!()
+    };
+    assert!(first < 1 << 20 && second >= 99 << 20, "{first} {second}");
+    let found = assembled(std::slice::from_ref(&member));
+    let own = found.own[0].as_ref().unwrap();
+    let free = own.gaps(0..SIZE);
+    assert_eq!(free, Extents::whole(1 << 20..second as u64));
+
+    // The list of data areas is emptied: what follows it moves up.
+    let mut dataless = member;
+    let header = 512 + 32;
+    dataless
+        .0
+        .copy_within(header + 56..header + 200, header + 40);
+    let sum = CRC32.update(0xf597_a6cf, &dataless.0[512 + 20..1024]);
+    dataless.0[512 + 16..512 + 20].copy_from_slice(&sum.to_le_bytes());
+    let reason = assembled(&[dataless])
+        .own
+        .remove(0)
+        .unwrap_err()
+        .to_string();
+    assert_eq!(
+        reason,
+        "LVM is inconsistent: a physical volume has no data area"
+    );
+}
+
 fn number(bytes: &[u8], at: usize) -> usize {
     usize::try_from(crate::fields::le64(bytes, at)).unwrap()
 }

@@ -51,16 +51,21 @@ impl Value {
     }
 }
 
-/// Reads a whole text. Nothing if it does not follow the grammar, names anything twice, or nests too
-/// deeply. Numbers that are negative or too large are refused, as none of LVM's can be.
-pub(super) fn parse(text: &[u8]) -> Option<Section> {
-    let mut parser = Parser { rest: text };
+/// Reads a whole text. Nothing if it does not follow the grammar, names anything twice, nests too
+/// deeply, or has more values than are left; what it has is taken off them. Numbers that are negative
+/// or too large are refused, as none of LVM's can be.
+pub(super) fn parse(text: &[u8], values_left: &mut usize) -> Option<Section> {
+    let mut parser = Parser {
+        rest: text,
+        values_left,
+    };
     let section = parser.section(0)?;
     parser.rest.is_empty().then_some(section)
 }
 
 struct Parser<'t> {
     rest: &'t [u8],
+    values_left: &'t mut usize,
 }
 
 impl<'t> Parser<'t> {
@@ -78,6 +83,7 @@ impl<'t> Parser<'t> {
             let name = self.word()?.to_owned();
             self.skip_blank();
             let value = if self.takes(b'{') {
+                self.count()?;
                 let inner = self.section(depth + 1)?;
                 self.takes(b'}').then_some(Value::Section(inner))?
             } else {
@@ -91,6 +97,7 @@ impl<'t> Parser<'t> {
     }
 
     fn value(&mut self, depth: usize) -> Option<Value> {
+        self.count()?;
         self.skip_blank();
         if self.takes(b'[') {
             return self.list(depth);
@@ -99,6 +106,11 @@ impl<'t> Parser<'t> {
             return self.string().map(Value::Text);
         }
         self.word()?.parse().ok().map(Value::Number)
+    }
+
+    fn count(&mut self) -> Option<()> {
+        *self.values_left = self.values_left.checked_sub(1)?;
+        Some(())
     }
 
     fn list(&mut self, depth: usize) -> Option<Value> {
@@ -185,7 +197,9 @@ mod tests {
     #[test]
     fn sections_lists_and_comments_are_read() {
         let text = b"vg {\nid = \"a-b\" # it's {\nseqno=7\nlist=[\"x\", 0, []]\ninner { s = \"q\\\"\" }\n}\n# end\nversion = 1\0";
-        let read = parse(text).unwrap();
+        let mut values_left = 10;
+        let read = parse(text, &mut values_left).unwrap();
+        assert_eq!(values_left, 0);
         let group = read["vg"].section().unwrap();
         assert_eq!(group["id"].text(), Some("a-b"));
         assert_eq!(group["seqno"].number(), Some(7));
@@ -222,14 +236,23 @@ mod tests {
             &lists,
         ];
         for text in all {
-            assert_eq!(parse(text.as_bytes()), None, "{text:.40}");
+            assert_eq!(parse(text.as_bytes(), &mut 1000), None, "{text:.40}");
         }
+    }
+
+    #[test]
+    fn more_values_than_are_left_are_refused() {
+        let text = format!("a {{ b = [{}] }}", "0,".repeat(1000));
+        assert!(parse(text.as_bytes(), &mut 1002).is_some());
+        let mut values_left = 1001;
+        assert_eq!(parse(text.as_bytes(), &mut values_left), None);
+        assert_eq!(values_left, 0);
     }
 
     proptest! {
         #[test]
         fn any_text_is_read_or_refused(text in "[a-c{}\\[\\]=\", #\n\\\\0-9]{0,60}") {
-            if let Some(section) = parse(text.as_bytes()) {
+            if let Some(section) = parse(text.as_bytes(), &mut 100) {
                 prop_assert!(section.len() <= text.len());
             }
         }

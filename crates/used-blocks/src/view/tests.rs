@@ -84,7 +84,7 @@ proptest! {
         pieces in prop::collection::vec(segment(), 1..5), cut in (0_u64..30, 0_u64..30),
     ) {
         let disks = [Ruled(0), Ruled(1)];
-        let members: Vec<_> = disks.iter().enumerate().map(|(n, disk)| View::disk(n, disk)).collect();
+        let members: Arc<[_]> = disks.iter().enumerate().map(|(n, disk)| View::disk(n, disk)).collect();
         let lower = View::composed(&members, pieces.clone()).unwrap();
         let start = cut.0.min(lower.size_bytes());
         let end = (start + cut.1).min(lower.size_bytes());
@@ -116,7 +116,7 @@ proptest! {
 #[test]
 fn pieces_that_leave_their_members_are_refused() {
     let disk = Ruled(0);
-    let members = [View::disk(0, &disk)];
+    let members = Arc::new([View::disk(0, &disk)]) as Arc<[_]>;
     let piece = |member, offset, length| Segment {
         length,
         layout: Layout::Copies(vec![Place { member, offset }]),
@@ -170,6 +170,21 @@ fn nothing_is_read_beyond_the_end() {
 }
 
 #[test]
+fn what_is_made_of_members_shares_the_list_of_them() {
+    let disk = Ruled(0);
+    let members: Arc<[_]> = (0..1000).map(|_| View::disk(0, &disk)).collect();
+    let piece = |member| Segment {
+        length: 1,
+        layout: Layout::Copies(vec![Place { member, offset: 0 }]),
+    };
+    let views: Vec<_> = (0..1000)
+        .map(|member| View::composed(&members, vec![piece(member)]).unwrap())
+        .collect();
+    assert_eq!(Arc::strong_count(&members), 1 + views.len());
+    assert!(members.iter().all(|member| Arc::strong_count(member) == 1));
+}
+
+#[test]
 fn pieces_of_pieces_come_to_an_end() {
     let disk = Ruled(0);
     let mut view = View::disk(0, &disk);
@@ -182,7 +197,7 @@ fn pieces_of_pieces_come_to_an_end() {
             length: view.size_bytes(),
             layout: Layout::Copies(vec![place; 1000]),
         };
-        view = View::composed(&[view], vec![same]).unwrap();
+        view = View::composed(&(Arc::new([view]) as Arc<[_]>), vec![same]).unwrap();
     }
     let (mut steps, mut told) = (5000, 0);
     view.on_disks(0..DISK_BYTES, &mut steps, &mut |_, _| told += 1);

@@ -21,7 +21,7 @@ mod superblock;
 mod tests;
 
 use crate::collector::Collector;
-use crate::reader::Used;
+use crate::reader::{GivenUp, Used};
 use crate::{Medium, Unmapped};
 
 use free_space::{GroupMap, map_group};
@@ -39,15 +39,21 @@ pub(crate) fn used(medium: &dyn Medium) -> Result<Used, Unmapped> {
     let superblock = Superblock::read(medium)?;
     let mut used = Collector::default();
     let mut miscounted = Vec::new();
+    let mut given_up = GivenUp::default();
+    let mut give_up = |group: u64, used: &mut Collector| {
+        let range = superblock.range_of(group);
+        given_up.push(group, range.end - range.start);
+        used.push(range);
+    };
     for group in 0..superblock.groups {
         match map_patiently(medium, &superblock, group)? {
             Some(map) => {
                 map.used.iter().for_each(|range| used.push(range));
                 if !map.is_counted_right {
-                    miscounted.push(superblock.range_of(group));
+                    miscounted.push(group);
                 }
             }
-            None => used.push(superblock.range_of(group)),
+            None => give_up(group, &mut used),
         }
     }
     used.push(superblock.blocks * superblock.block_bytes..medium.size_bytes());
@@ -56,11 +62,14 @@ pub(crate) fn used(medium: &dyn Medium) -> Result<Used, Unmapped> {
     let is_settled = log::is_clean(medium, &superblock)?;
     if is_settled {
         // Nothing was under way that would explain it.
-        miscounted.into_iter().for_each(|range| used.push(range));
+        for group in miscounted {
+            give_up(group, &mut used);
+        }
     }
     Ok(Used {
         extents: used.finish(),
         is_settled,
+        given_up,
     })
 }
 

@@ -262,8 +262,19 @@ fn a_damaged_group_counts_as_used_and_the_others_do_not() {
     let root = group.start + u64::from(be32(&agf, 16)) * superblock.block_bytes;
     for at in [group.start + sector_bytes + 52, root + 60, root + 8] {
         let tampered = Tampered::new(&medium, vec![(at, vec![0xee])]);
-        let map = used(&tampered).unwrap().extents;
-        assert_eq!(map, whole.union(&Extents::whole(group.clone())), "at {at}");
+        let map = used(&tampered).unwrap();
+        let expected = whole.union(&Extents::whole(group.clone()));
+        assert_eq!(map.extents, expected, "at {at}");
+        let size_bytes = group.end - group.start;
+        let first = vec![1];
+        assert_eq!(
+            map.given_up,
+            GivenUp {
+                groups: 1,
+                first,
+                size_bytes
+            }
+        );
     }
 }
 
@@ -278,6 +289,7 @@ fn a_group_that_is_miscounted_counts_as_used_if_nothing_was_under_way() {
     let map = used(&tampered).unwrap();
     assert!(map.is_settled);
     assert!(Extents::whole(group).without(&map.extents).is_empty());
+    assert_eq!(map.given_up.first, [2]);
 }
 
 /// A superblock with another number in it, and its checksum set right.

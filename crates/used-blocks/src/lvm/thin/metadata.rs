@@ -13,6 +13,7 @@ use crate::clusters::Clusters;
 use crate::crc::{CRC32C, agrees};
 use crate::fields::{le32, le64, read};
 use crate::lvm::inconsistent;
+use crate::lvm::thin::too_fragmented;
 use crate::{Extents, Medium, Unmapped};
 
 const BLOCK_BYTES: u64 = 4096;
@@ -35,9 +36,6 @@ const BITMAP_HEADER_BYTES: usize = 16;
 const CHUNKS_PER_BITMAP: u64 = (4096 - 16) * 4;
 /// A tree of the largest pool, 16 GiB of metadata, is not deeper.
 const MAX_DEPTH: usize = 10;
-
-/// Most runs of chunks that are kept of one pool; a run takes 24 bytes here and some 100 later.
-const MAX_RUNS: usize = 1 << 18;
 
 /// The metadata of a pool.
 #[derive(Debug)]
@@ -130,16 +128,20 @@ impl<'m> Pool<'m> {
         Ok(chunks.finish())
     }
 
-    /// What each thin volume has of the pool, by its number, in ascending order.
+    /// What each thin volume has of the pool, by its number, in ascending order. What is kept of it is
+    /// taken off the pieces that are left.
     ///
     /// # Errors
-    /// As [`Self::read`]; also if there are more runs than are kept.
-    pub(super) fn volumes(&self) -> Result<Vec<(u64, Vec<Run>)>, Unmapped> {
+    /// As [`Self::read`]; also if there are more runs and volumes than are left.
+    pub(super) fn volumes(
+        &self,
+        pieces_left: &mut usize,
+    ) -> Result<Vec<(u64, Vec<Run>)>, Unmapped> {
         let mut volumes = Vec::new();
-        let mut left = MAX_RUNS;
         self.walk(self.devices_root, 8, &mut |number, root| {
-            let runs = self.runs(le64(root, 0), left)?;
-            left = left.saturating_sub(runs.len() + 1);
+            *pieces_left = pieces_left.checked_sub(1).ok_or_else(too_fragmented)?;
+            let runs = self.runs(le64(root, 0), *pieces_left)?;
+            *pieces_left -= runs.len();
             volumes.push((number, runs));
             Ok(())
         })?;
@@ -161,11 +163,7 @@ impl<'m> Pool<'m> {
                 {
                     last.length += 1;
                 }
-                _ if is_full => {
-                    return Err(inconsistent(
-                        "a thin pool is too fragmented to be looked into",
-                    ));
-                }
+                _ if is_full => return Err(too_fragmented()),
                 _ => runs.push(Run {
                     first,
                     chunk,
@@ -307,7 +305,11 @@ mod tests {
         let mut volumes = vec![(1, runs.clone())];
         runs.push(run(50_000, 77, 1));
         volumes.push((2, runs));
-        assert_eq!(pool.volumes().unwrap(), volumes);
+        let mut pieces_left = 20;
+        assert_eq!(pool.volumes(&mut pieces_left).unwrap(), volumes);
+        assert_eq!(pieces_left, 20 - 2 - 5 - 6);
+        // One piece less than there is.
+        assert!(pool.volumes(&mut 12).is_err());
         assert!(!pool.has_snapshot && pool.chunk_bytes == CHUNK_BYTES);
     }
 
@@ -364,7 +366,7 @@ mod tests {
             if let Ok(map) = pool.allocated() {
                 prop_assert!(map.last().is_none_or(|last| last.end <= CHUNKS * CHUNK_BYTES));
             }
-            for (_, runs) in pool.volumes().unwrap_or_default() {
+            for (_, runs) in pool.volumes(&mut 1000).unwrap_or_default() {
                 prop_assert!(runs.iter().all(|run| run.chunk + run.length <= CHUNKS));
             }
         }

@@ -6,31 +6,40 @@
 
 mod metadata;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::group::{Group, ThinPool};
+use super::group::{Group, ThinPool, ThinVolume};
 use super::{WHAT, inconsistent};
 use crate::view::{Layout, Place, Segment, View};
 use crate::volume_manager::LogicalVolume;
-use crate::{Extents, Medium, Unmapped};
+use crate::{Extents, Unmapped};
 use metadata::{Pool, Run};
 
+/// Pieces of thin volumes that are kept, of all pools together. A piece takes some 100 bytes in all
+/// the forms that it has until its disk is mapped.
+pub(super) const MAX_PIECES: usize = 1 << 20;
+
+/// The thin volumes of a group, by their pools and their numbers there.
+type Known<'g> = BTreeMap<(&'g str, u64), Vec<ThinVolume>>;
+
 /// What the thin pools of a group hold. `place_of` gives the position of the physical volume with an
-/// identity.
+/// identity. Pools for which not enough pieces are left count as used as a whole.
 pub(super) fn volumes(
     group: &Group,
-    members: &[&dyn Medium],
+    members: &Arc<[Arc<View<'_>>]>,
     place_of: &dyn Fn(&str) -> Option<usize>,
+    pieces_left: &mut usize,
 ) -> Vec<LogicalVolume> {
-    let disks = members.iter().zip(0..);
-    let views: Vec<_> = disks
-        .map(|(member, number)| View::disk(number, *member))
-        .collect();
+    let known = group.thin_volumes();
     let mut volumes = Vec::new();
     for pool in group.pools() {
         let mut data = group.plain(pool.data, place_of);
         let taken_apart = match data.opaque.take() {
-            None => take_apart(group, &pool, &data, &views, place_of),
+            None => {
+                let metadata = group.plain(pool.metadata, place_of);
+                take_apart(&known, &pool, &data, metadata, members, pieces_left)
+            }
             Some(reason) => Err(reason),
         };
         match taken_apart {
@@ -45,35 +54,35 @@ pub(super) fn volumes(
 }
 
 fn take_apart(
-    group: &Group,
+    known: &Known<'_>,
     pool: &ThinPool<'_>,
     data: &LogicalVolume,
-    views: &[Arc<View<'_>>],
-    place_of: &dyn Fn(&str) -> Option<usize>,
+    metadata: LogicalVolume,
+    members: &Arc<[Arc<View<'_>>]>,
+    pieces_left: &mut usize,
 ) -> Result<Vec<LogicalVolume>, Unmapped> {
-    let metadata = group.plain(pool.metadata, place_of);
     if let Some(reason) = metadata.opaque {
         return Err(reason);
     }
     let data = Data::new(&data.segments)?;
-    let metadata = View::composed(views, metadata.segments)?;
+    let metadata = View::composed(members, metadata.segments)?;
     let metadata = Pool::read(&*metadata, data.size_bytes)?;
     let mut rest = metadata.allocated()?;
 
-    let known = group.thin_volumes(pool.name);
     let mut volumes = Vec::new();
     // What is too fragmented, or has older mappings beside, is not looked into.
     let mapped = if metadata.has_snapshot {
         Vec::new()
     } else {
-        metadata.volumes().unwrap_or_default()
+        metadata.volumes(pieces_left).unwrap_or_default()
     };
     let mut looked_into = Vec::new();
     let mut others = Vec::new();
     for (number, runs) in mapped {
-        let mut with_number = known.iter().filter(|volume| volume.number == number);
-        let volume = with_number.next().filter(|_| with_number.next().is_none());
-        let volume = volume.filter(|volume| volume.is_plain);
+        let volume = match known.get(&(pool.name, number)).map(Vec::as_slice) {
+            Some([volume]) if volume.is_plain => Some(volume),
+            _ => None,
+        };
         let chunks = if volume.is_some() {
             &mut looked_into
         } else {
@@ -86,7 +95,12 @@ fn take_apart(
         if let Some(volume) = volume {
             volumes.push(LogicalVolume {
                 name: volume.name.clone(),
-                segments: data.of_volume(&runs, metadata.chunk_bytes, volume.length)?,
+                segments: data.of_volume(
+                    &runs,
+                    metadata.chunk_bytes,
+                    volume.length,
+                    pieces_left,
+                )?,
                 opaque: None,
             });
         }
@@ -96,7 +110,8 @@ fn take_apart(
         .union(&Extents::from_unordered(others));
     let mut segments = Vec::new();
     for range in rest.iter() {
-        data.append(range.start, range.end - range.start, &mut segments)?;
+        let length = range.end - range.start;
+        data.append(range.start, length, &mut segments, pieces_left)?;
     }
     if !segments.is_empty() {
         volumes.push(LogicalVolume {
@@ -147,6 +162,7 @@ impl Data {
         runs: &[Run],
         chunk_bytes: u64,
         length: u64,
+        pieces_left: &mut usize,
     ) -> Result<Vec<Segment>, Unmapped> {
         let mut segments = Vec::new();
         let mut at = 0;
@@ -158,7 +174,8 @@ impl Data {
                 .saturating_mul(chunk_bytes)
                 .min(length);
             nowhere(start - at, &mut segments);
-            self.append(run.chunk * chunk_bytes, end - start, &mut segments)?;
+            let from = run.chunk * chunk_bytes;
+            self.append(from, end - start, &mut segments, pieces_left)?;
             at = end;
         }
         nowhere(length - at, &mut segments);
@@ -166,7 +183,13 @@ impl Data {
     }
 
     /// Appends the places of a range of the data volume.
-    fn append(&self, start: u64, length: u64, to: &mut Vec<Segment>) -> Result<(), Unmapped> {
+    fn append(
+        &self,
+        start: u64,
+        length: u64,
+        to: &mut Vec<Segment>,
+        pieces_left: &mut usize,
+    ) -> Result<(), Unmapped> {
         let end = start.saturating_add(length);
         if end > self.size_bytes {
             return Err(inconsistent("a thin volume reaches beyond its pool"));
@@ -182,6 +205,7 @@ impl Data {
         {
             let here = start.max(*at)..end.min(at + length);
             if !here.is_empty() {
+                *pieces_left = pieces_left.checked_sub(1).ok_or_else(too_fragmented)?;
                 to.push(Segment {
                     length: here.end - here.start,
                     layout: Layout::Copies(vec![Place {
@@ -193,6 +217,10 @@ impl Data {
         }
         Ok(())
     }
+}
+
+fn too_fragmented() -> Unmapped {
+    inconsistent("a thin pool is too fragmented to be looked into")
 }
 
 fn nowhere(length: u64, to: &mut Vec<Segment>) {
