@@ -231,9 +231,9 @@ impl FrameReader {
         Ok(())
     }
 
-    /// Changes how long a read waits.
-    pub(crate) fn set_patience(&self, patience: Duration) -> Result<(), TransportError> {
-        Ok(self.shared.socket.set_read_timeout(Some(patience))?)
+    /// Changes how long a read waits; `None` for as long as it takes.
+    pub(crate) fn set_patience(&self, patience: Option<Duration>) -> Result<(), TransportError> {
+        Ok(self.shared.socket.set_read_timeout(patience)?)
     }
 
     /// Reads on without looking, until the peer has stopped sending, `limit_bytes` have come or some

@@ -136,6 +136,22 @@ fn garbage_and_plain_text_are_turned_away() {
 }
 
 #[test]
+fn who_says_nothing_keeps_nobody_out() {
+    let pair = pair();
+    let mut strangers = Vec::new();
+    let mut silent = Vec::new();
+    for _ in 0..300 {
+        strangers.push(TcpStream::connect(pair.address()).unwrap());
+        let mut tls = connect(&pair, &pair.certificates, &pair.certificates.name);
+        // Some are cut off in the handshake already.
+        while tls.conn.is_handshaking() && tls.conn.complete_io(&mut tls.sock).is_ok() {}
+        silent.push(tls);
+    }
+    still_works(&pair);
+    drop((strangers, silent));
+}
+
+#[test]
 fn another_task_is_refused_in_the_handshake() {
     let pair = pair();
     let other = Certificates::new("task-1");

@@ -250,7 +250,7 @@ impl<'a> ProbeStream<'a> {
         loop {
             let sends = begun.elapsed() < SENDING_TIME && !control.should_stop();
             if sends && unanswered < UNANSWERED {
-                control.throttle(payload.len() as u64);
+                control.throttle(payload.len() as u64, || false);
                 if self.send(&payload).is_err() {
                     break;
                 }
@@ -261,7 +261,7 @@ impl<'a> ProbeStream<'a> {
             if unanswered == 0 || left.is_zero() || control.should_stop() {
                 break;
             }
-            if self.reader.set_patience(left).is_err() || self.answer().is_err() {
+            if self.reader.set_patience(Some(left)).is_err() || self.answer().is_err() {
                 break;
             }
             unanswered -= 1;

@@ -89,7 +89,7 @@ impl SourceStream {
         if welcome.chunk_bytes != CHUNK_BYTES || welcome.version != Version::CURRENT.number() {
             return Err(SourceError::Protocol("another version or size of chunks"));
         }
-        let patient = self.reader.set_patience(ANSWER_TIMEOUT);
+        let patient = self.reader.set_patience(Some(ANSWER_TIMEOUT));
         patient.map_err(|error| self.broken(error))
     }
 

@@ -4,6 +4,7 @@
 //! the volumes, journals and the committer of one task; `stream` serves one connection.
 
 mod committer;
+mod door;
 mod port;
 mod request;
 mod stream;

@@ -7,21 +7,19 @@
 use std::collections::HashMap;
 use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use rustls::server::{Acceptor, ServerConnection};
 use rustls::{Connection, ServerConfig};
 
+use super::door::{Door, Place};
 use super::stream::Stream;
 use super::task::ReceivingTask;
 use crate::transport;
 
-/// Connections served at once. A task needs a handful; beyond this, newcomers are turned away.
-const CONNECTIONS: usize = 256;
-
-/// How long a peer may take for the handshake.
+/// How long a peer may take for the handshake, and then for its first frame.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long the kernel may keep bytes that nobody reads.
@@ -53,7 +51,7 @@ pub struct Port {
     listener: TcpListener,
     served: Mutex<HashMap<String, Served>>,
     closed: AtomicBool,
-    connections: AtomicUsize,
+    door: Arc<Door>,
 }
 
 impl Port {
@@ -70,7 +68,7 @@ impl Port {
             listener,
             served: Mutex::default(),
             closed: AtomicBool::new(false),
-            connections: AtomicUsize::new(0),
+            door: Arc::default(),
         }))
     }
 
@@ -132,23 +130,23 @@ impl Port {
     }
 
     fn accept(self: &Arc<Self>, socket: TcpStream) {
-        let guard = ConnectionGuard::new(self);
-        if self.connections.load(Ordering::Relaxed) > CONNECTIONS {
-            tracing::warn!(
-                limit = CONNECTIONS,
-                "too many data connections; one is turned away"
-            );
-            return;
-        }
+        let place = match self.door.enter(&socket) {
+            Ok(place) => place,
+            Err(error) => {
+                tracing::warn!(%error, "let a data connection in");
+                return;
+            }
+        };
+        let port = Arc::clone(self);
         let spawned = std::thread::Builder::new()
             .name("data-stream".into())
-            .spawn(move || guard.port.serve(socket));
+            .spawn(move || port.serve(socket, place));
         if let Err(error) = spawned {
             tracing::warn!(%error, "start a thread for a data connection");
         }
     }
 
-    fn serve(&self, socket: TcpStream) {
+    fn serve(&self, socket: TcpStream, place: Place) {
         let peer = socket
             .peer_addr()
             .map_or_else(|_| "unknown".to_owned(), |peer| peer.to_string());
@@ -161,7 +159,7 @@ impl Port {
             }
         };
         let (reader, writer) = transport::over(Connection::Server(connection), socket);
-        let result = Stream::new(Arc::clone(&served.task), reader, writer).serve();
+        let result = Stream::new(Arc::clone(&served.task), reader, writer, place).serve();
         match result {
             Ok(()) => tracing::debug!(peer, task_id = served.task.task_id(), "stream over"),
             Err(error) => tracing::info!(
@@ -228,9 +226,8 @@ impl Port {
                 return Err(error.into());
             }
         }
-        // A source may be silent for long: it reads a disk, or waits until it may send. One that is
-        // gone without a word is noticed by the kernel, or ended by its successor.
-        socket.set_read_timeout(None)?;
+        // For the first frame; see `Stream`.
+        socket.set_read_timeout(Some(HANDSHAKE_TIMEOUT))?;
         transport::watch_link(socket)?;
         Ok((served, connection))
     }
@@ -243,25 +240,4 @@ fn wait_until(socket: &TcpStream, deadline: Instant) -> io::Result<()> {
         return Err(io::ErrorKind::TimedOut.into());
     }
     socket.set_read_timeout(Some(left))
-}
-
-/// Counts a connection for as long as it is served.
-#[derive(Debug)]
-struct ConnectionGuard {
-    port: Arc<Port>,
-}
-
-impl ConnectionGuard {
-    fn new(port: &Arc<Port>) -> Self {
-        port.connections.fetch_add(1, Ordering::Relaxed);
-        Self {
-            port: Arc::clone(port),
-        }
-    }
-}
-
-impl Drop for ConnectionGuard {
-    fn drop(&mut self) {
-        self.port.connections.fetch_sub(1, Ordering::Relaxed);
-    }
 }

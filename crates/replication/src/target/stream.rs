@@ -5,6 +5,7 @@ use std::sync::Arc;
 use rehost_volumes::{AlignedBuffer, CHUNK_BYTES, to_usize};
 
 use super::committer::{Entry, Written, failure_of};
+use super::door::Place;
 use super::request::{
     ANNOUNCE_LIMIT, PRESENCE_LIMIT, RANGE_LIMIT, STREAM_LIMIT, StreamState, check_segments, refusal,
 };
@@ -69,11 +70,19 @@ pub(crate) struct Stream {
     state: StreamState,
     number: u32,
     guard: Option<StreamGuard>,
+    place: Place,
     chunk: AlignedBuffer,
 }
 
 impl Stream {
-    pub(crate) fn new(task: Arc<ReceivingTask>, reader: FrameReader, writer: FrameWriter) -> Self {
+    /// A stream over a connection whose peer may belong to the task, with a limit on how long its
+    /// first frame is waited for.
+    pub(crate) fn new(
+        task: Arc<ReceivingTask>,
+        reader: FrameReader,
+        writer: FrameWriter,
+        place: Place,
+    ) -> Self {
         Self {
             task,
             reader,
@@ -81,6 +90,7 @@ impl Stream {
             state: StreamState::Opened,
             number: 0,
             guard: None,
+            place,
             chunk: AlignedBuffer::new(to_usize(CHUNK_BYTES)),
         }
     }
@@ -102,6 +112,12 @@ impl Stream {
     fn serve_frames(&mut self) -> Result<(), StreamError> {
         while self.state != StreamState::Closed {
             let header = self.reader.header()?;
+            if self.state == StreamState::Opened {
+                self.place.take_seat()?;
+                // A source may be silent for long: it reads a disk, or waits until it may send. One
+                // that is gone without a word is noticed by the kernel, or ended by its successor.
+                self.reader.set_patience(None)?;
+            }
             self.state = self.state.after(header.kind)?;
             match header.kind {
                 Kind::Hello => self.hello(&header)?,
