@@ -94,6 +94,17 @@ impl DeviceTree {
         found
     }
 
+    /// Where the device can be opened, if the kernel has a name for it.
+    #[must_use]
+    pub(crate) fn node(&self, device: DeviceNumber) -> Option<PathBuf> {
+        let path = self.sys.join(format!("dev/block/{device}/uevent"));
+        let text = fs::read_to_string(path).ok()?;
+        let name = text
+            .lines()
+            .find_map(|line| line.strip_prefix("DEVNAME="))?;
+        Some(Path::new("/dev").join(name))
+    }
+
     /// The devices that a Btrfs file system consists of, found by one of them. Btrfs is no block
     /// device to the kernel, and its mounts carry a number of their own.
     #[must_use]
@@ -169,6 +180,10 @@ mod tests {
             .map(ToString::to_string)
             .collect();
         assert_eq!(upon, ["8:0", "8:1", "8:2", "253:0", "253:1"]);
+        let uevent = "MAJOR=8\nMINOR=1\nDEVNAME=vda1\nDEVTYPE=partition\n";
+        fs::write(block.join("8:1/uevent"), uevent).unwrap();
+        assert_eq!(tree.node(number("8:1")), Some("/dev/vda1".into()));
+        assert_eq!(tree.node(number("8:2")), None);
         assert_eq!(tree.upon(number("8:1")), BTreeSet::from([number("8:1")]));
     }
 

@@ -8,6 +8,7 @@
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read as _};
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 use std::sync::mpsc::channel;
@@ -30,6 +31,10 @@ const TESTS: &[Test] = &[
     (
         "privileged_a_partition_is_frozen_with_its_disk",
         a_partition_is_frozen_with_its_disk,
+    ),
+    (
+        "privileged_what_was_written_past_file_systems_is_on_the_disk",
+        what_was_written_past_file_systems_is_on_the_disk,
     ),
     (
         "privileged_thawed_when_the_agent_is_killed",
@@ -117,7 +122,7 @@ struct Mounted {
     disk: PathBuf,
     mount_point: PathBuf,
     partition: bool,
-    _directory: tempfile::TempDir,
+    directory: tempfile::TempDir,
 }
 
 impl Mounted {
@@ -132,7 +137,7 @@ impl Mounted {
             sector[458..462].copy_from_slice(&100_000_u32.to_le_bytes());
             sector[510..].copy_from_slice(&[0x55, 0xAA]);
             let file = File::options().write(true).open(&image).unwrap();
-            std::os::unix::fs::FileExt::write_all_at(&file, &sector, 0).unwrap();
+            file.write_all_at(&sector, 0).unwrap();
         }
         let disk = PathBuf::from(run("losetup", &["--find", "--show"], &image).trim());
         let device = if partition {
@@ -149,7 +154,7 @@ impl Mounted {
             disk,
             mount_point,
             partition,
-            _directory: directory,
+            directory,
         }
     }
 
@@ -251,6 +256,34 @@ fn a_partition_is_frozen_with_its_disk() {
     assert!(mounted.is_frozen());
     freezer.thaw().unwrap();
     assert!(!mounted.is_frozen());
+}
+
+/// A program that writes to a device without more ado finds the kernel's cache between it and the
+/// medium. Here the medium is the file behind the loop device.
+fn what_was_written_past_file_systems_is_on_the_disk() {
+    let mounted = Mounted::new(true);
+    let partition = PathBuf::from(format!("{}p1", mounted.disk.display()));
+    let past = |path: &Path, at: u64, value: u8| {
+        let device = File::options().write(true).open(path).unwrap();
+        device.write_all_at(&[value; 4096], at).unwrap();
+        // Closing a device writes it out: the program is still there.
+        device
+    };
+    // Before the partition begins, and in its last pages, which its file system does not use yet.
+    let last = 12_490 * 4096;
+    let _disk = past(&mounted.disk, 65_536, 7);
+    let _partition = past(&partition, last, 8);
+    let on_the_medium = |at: u64| {
+        let mut bytes = [0; 4096];
+        let image = File::open(mounted.directory.path().join("image")).unwrap();
+        image.read_exact_at(&mut bytes, at).unwrap();
+        bytes
+    };
+    let mut freezer = freezer(&mounted.disk);
+    freezer.freeze().unwrap();
+    assert_eq!(on_the_medium(65_536), [7; 4096]);
+    assert_eq!(on_the_medium(2048 * 512 + last), [8; 4096]);
+    freezer.thaw().unwrap();
 }
 
 fn thawed_when_the_agent_is_killed() {

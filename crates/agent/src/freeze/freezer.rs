@@ -14,6 +14,7 @@ use rehost_linux::SystemCallError;
 use rehost_replication::source::{FreezeError, Freezer};
 use rustix::io::Errno;
 
+use super::nodes::{Unwritten, nodes, write_out};
 use super::targets::{Unreachable, targets};
 use super::{MAX_FROZEN_SECONDS, words};
 use crate::device_number::DeviceTree;
@@ -53,6 +54,8 @@ enum GuardError {
     Mounts(#[source] io::Error),
     #[error(transparent)]
     Target(#[from] Unreachable),
+    #[error(transparent)]
+    Unwritten(#[from] Unwritten),
     #[error("cannot start the guard that thaws if this process dies")]
     Start(#[source] io::Error),
     #[error("cannot speak with the guard")]
@@ -91,6 +94,7 @@ struct Held {
 
 impl GuardedFreezer {
     /// A freezer for what is mounted from `disks`; image files among them have nothing to freeze.
+    /// What was written to the disks past file systems is brought to their media, too.
     #[must_use]
     pub fn new(disks: Vec<PathBuf>, command: GuardCommand) -> Self {
         Self {
@@ -124,7 +128,9 @@ impl GuardedFreezer {
 
     fn try_freeze(&mut self) -> Result<(), GuardError> {
         let mounts = read_mounts().map_err(GuardError::Mounts)?;
-        let targets = targets(&self.disks, &mounts, &DeviceTree::of_this_machine());
+        let tree = DeviceTree::of_this_machine();
+        let targets = targets(&self.disks, &mounts, &tree);
+        let nodes = nodes(&self.disks, &tree);
         let mut mount_points = Vec::new();
         let mut roots = Vec::new();
         for target in &targets {
@@ -133,7 +139,7 @@ impl GuardedFreezer {
             roots.push(root);
         }
         if roots.is_empty() {
-            return Ok(());
+            return Ok(write_out(&nodes)?);
         }
         tracing::info!(
             file_systems = roots.len(),
@@ -145,19 +151,21 @@ impl GuardedFreezer {
                 tracing::warn!(%errno, "a file system could not be written out before the freeze");
             }
         }
+        write_out(&nodes)?;
         let mut held = self.start_guard(mount_points, roots)?;
         self.quiet_time.begin();
         held.since = Instant::now();
-        match held.ask(words::FREEZE, self.time_limit + ANSWER_TIME) {
-            Ok(word) if word == words::FROZEN => {
+        let frozen = match held.ask(words::FREEZE, self.time_limit + ANSWER_TIME) {
+            Ok(word) if word == words::FROZEN => write_out(&nodes).map_err(GuardError::from),
+            Ok(word) => Err(GuardError::from_word(&word)),
+            Err(error) => Err(error),
+        };
+        match frozen {
+            Ok(()) => {
                 self.held = Some(held);
                 Ok(())
             }
-            answer => {
-                let error = match answer {
-                    Ok(word) => GuardError::from_word(&word),
-                    Err(error) => error,
-                };
+            Err(error) => {
                 let failure = held.release();
                 self.quiet_time.end();
                 warn_of(failure);

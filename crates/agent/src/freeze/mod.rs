@@ -4,10 +4,12 @@
 //! frozen is as good as dead. So the agent never freezes by itself. It starts a **guard**, a second
 //! process of the same executable (`guard`), which freezes and which thaws whatever happens to
 //! the agent: on its word, when the agent is gone, and when a time limit is over. Should the guard
-//! die, the agent thaws. `targets` finds what has to be frozen, `freezer` is the agent's side.
+//! die, the agent thaws. `targets` finds what has to be frozen, `freezer` is the agent's side. `nodes` are the devices
+//! below, whose own caches no freeze writes out.
 
 mod freezer;
 mod guard;
+mod nodes;
 mod targets;
 
 pub use freezer::{GuardCommand, GuardedFreezer};
