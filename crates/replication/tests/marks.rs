@@ -11,7 +11,7 @@ use std::sync::Arc;
 use common::live::{Act, Live};
 use common::{Pair, breaking_link};
 use proptest::prelude::*;
-use rehost_replication::source::{Extents, Finished, Outcome, ReplicationJob};
+use rehost_replication::source::{Extents, Finished, Outcome, ReplicationJob, SourceError};
 
 const MIB: u64 = 1 << 20;
 const SIZE: u64 = 10 * MIB + 512;
@@ -42,6 +42,8 @@ fn live_through(
 ) -> Box<Finished> {
     let outcome = loop {
         match live.run(&job(pair, live, cuts, syncing)) {
+            // Whoever wrote past the frozen file systems comes to an end.
+            Some(Err(SourceError::Restless { .. })) => {}
             Some(result) => break result.unwrap(),
             None => between(),
         }
@@ -66,6 +68,7 @@ fn ranges() -> impl Strategy<Value = Range<u64>> {
 fn acts() -> impl Strategy<Value = Vec<Act>> {
     let act = prop_oneof![
         8 => (ranges(), 1_u8..).prop_map(|(range, value)| Act::Write(range, value)),
+        2 => (ranges(), 1_u8..).prop_map(|(range, value)| Act::WritePast(range, value)),
         2 => ranges().prop_map(Act::Discard),
         2 => Just(Act::WriteBack),
         2 => Just(Act::Die),
@@ -84,7 +87,7 @@ proptest! {
     fn no_change_is_ever_lost(
         acts in acts(),
         cuts in prop::collection::vec(1_000_i64..6_000_000, 0..3),
-        damages in prop::collection::vec(0_u8..6, 40),
+        damages in prop::collection::vec(0_u8..7, 40),
         syncing in prop::bool::weighted(0.8),
     ) {
         let pair = Pair::new(&[SIZE]);
@@ -100,10 +103,60 @@ proptest! {
                 Some(0) => drop(std::fs::write(pair.path(note), "damaged")),
                 Some(1) => drop(std::fs::remove_file(pair.path(journal))),
                 Some(2) => drop(std::fs::write(pair.path(journal), "damaged")),
+                // The target dies, too, and is made anew.
+                Some(3) => lose_target(&pair),
                 _ => {}
             }
         });
     }
+}
+
+/// The target has nothing any more of what it acknowledged.
+fn lose_target(pair: &Pair) {
+    pair.stop_receiving();
+    std::fs::remove_file(pair.path("target-0")).unwrap();
+    std::fs::remove_file(pair.path("journal-0")).unwrap();
+    pair.receive();
+}
+
+#[test]
+fn nothing_rests_on_what_the_target_has_lost() {
+    let pair = Pair::new(&[SIZE]);
+    pair.fill(0, 0..11, 1);
+    pair.receive();
+    let live = Live::new(pair.path("source-0"), Extents::whole(0..SIZE), Vec::new());
+    live_through(&live, &pair, &[], true, || {});
+    lose_target(&pair);
+    live_through(&live, &pair, &[], true, || {});
+    assert_eq!(live.told_losses(), Vec::<String>::new());
+}
+
+#[test]
+fn what_is_written_past_frozen_file_systems_arrives() {
+    let pair = Pair::new(&[SIZE]);
+    pair.fill(0, 0..11, 1);
+    pair.receive();
+    let past = |chunk: u64, value| Act::WritePast(chunk * MIB..chunk * MIB + 10, value);
+    // The same chunk twice: the second time it holds again what it held before.
+    let live = Live::new(pair.path("source-0"), Extents::whole(0..SIZE), Vec::new());
+    live.when_frozen(vec![past(3, 7), past(3, 8), past(5, 9)]);
+    live_through(&live, &pair, &[], true, || {});
+    let target = pair.bytes("target-0");
+    let at = |chunk: u64| target[usize::try_from(chunk * MIB).unwrap()];
+    assert_eq!((at(3), at(5)), (8, 9));
+}
+
+#[test]
+fn a_disk_that_is_never_at_rest_ends_the_round_with_a_reason() {
+    let pair = Pair::new(&[SIZE]);
+    pair.fill(0, 0..11, 1);
+    pair.receive();
+    let live = Live::new(pair.path("source-0"), Extents::whole(0..SIZE), Vec::new());
+    live.when_frozen((1..100).map(|value| Act::WritePast(0..10, value)).collect());
+    let result = live.run(&job(&pair, &live, &[], true)).unwrap();
+    let error = result.unwrap_err();
+    assert!(matches!(error, SourceError::Restless { .. }), "{error}");
+    assert!(!error.is_link() && !error.is_wait());
 }
 
 #[test]
@@ -147,6 +200,21 @@ fn an_audit_finds_a_tracker_that_misses_a_write() {
         losses.len() == 1 && losses[0].contains("audit"),
         "{losses:?}"
     );
+}
+
+#[test]
+fn an_audit_looks_at_every_stretch_of_tracking() {
+    let pair = Pair::new(&[SIZE]);
+    pair.fill(0, 0..11, 1);
+    pair.receive();
+    let used = Extents::whole(0..SIZE);
+    // Long after the first audit tracking begins anew, and a while later it misses something.
+    let mut acts = vec![Act::Rest; 30];
+    acts.push(Act::Anew);
+    let live = Live::new(pair.path("source-0"), used, acts);
+    live_through(&live, &pair, &[], true, || {});
+    assert_eq!(live.told_losses(), Vec::<String>::new());
+    assert_eq!(live.audits(), 2);
 }
 
 #[test]

@@ -11,7 +11,8 @@ use std::time::Duration;
 use common::{Pair, Watching, breaking_link};
 use rehost_replication::IN_FLIGHT_WINDOW_BYTES;
 use rehost_replication::source::{
-    Control, Event, Finished, FreezeError, Freezer, NoFreeze, Observer, Outcome, Phase, run,
+    Control, Event, Finished, FreezeError, Freezer, NoFreeze, Observer, Outcome, Phase,
+    SourceError, run,
 };
 use rehost_volumes::{CHUNK_BYTES, ImageFormat, create_image, open_target};
 
@@ -190,20 +191,110 @@ fn a_stopped_source_and_a_new_receiver_go_on_where_they_were() {
     assert_eq!(pair.bytes("source-0"), pair.bytes("target-0"));
 }
 
-#[test]
-fn a_damaged_target_fails_the_proof_and_is_repaired_by_the_next_run() {
-    let pair = Pair::new(&[20 * MIB]);
-    pair.fill(0, 0..20, 9);
-    pair.receive();
-    assert!(finished(pair.migrate().unwrap()).proof.equal);
+/// Changes a byte of the target.
+fn damage(pair: &Pair) {
     let target = open_target(&pair.path("target-0")).unwrap();
     let mut byte = [0];
     target.read_at(&mut byte, 7 * CHUNK_BYTES + 100).unwrap();
     target
         .write_at(&[byte[0] ^ 1], 7 * CHUNK_BYTES + 100)
         .unwrap();
+}
 
-    let damaged = finished(pair.migrate().unwrap());
+/// Damages the target when everything has been sent.
+struct Damaging<'a>(&'a Pair);
+
+impl Observer for Damaging<'_> {
+    fn event(&self, event: &Event) {
+        if *event == Event::PhaseBegan(Phase::Verifying) {
+            damage(self.0);
+        }
+    }
+}
+
+#[test]
+fn a_target_that_was_started_is_looked_at_before_anything_rests_on_its_journal() {
+    let pair = Pair::new(&[20 * MIB]);
+    pair.fill(0, 0..20, 9);
+    pair.receive();
+    let first = finished(pair.migrate().unwrap());
+    assert!(first.proof.equal);
+    // What was started writes to its disk, and the journal knows nothing of it.
+    damage(&pair);
+    let again = finished(pair.migrate().unwrap());
+    assert!(again.proof.equal);
+    assert_eq!(pair.bytes("source-0"), pair.bytes("target-0"));
+    // One chunk, of which 400 kB are data, was sent again.
+    let sent_bytes = again.volumes[0].wire_bytes - first.volumes[0].wire_bytes;
+    assert!((400_000..600_000).contains(&sent_bytes), "{sent_bytes}");
+
+    // The same if somebody has removed the journal: what is there need not be sent.
+    pair.stop_receiving();
+    damage(&pair);
+    std::fs::remove_file(pair.path("journal-0")).unwrap();
+    let medium = open_target(&pair.path("target-0")).unwrap();
+    pair.receive_into(medium);
+    let third = finished(pair.migrate().unwrap());
+    assert!(third.proof.equal);
+    assert_eq!(pair.bytes("source-0"), pair.bytes("target-0"));
+    let sent_bytes = third.volumes[0].wire_bytes - again.volumes[0].wire_bytes;
+    assert!((400_000..600_000).contains(&sent_bytes), "{sent_bytes}");
+}
+
+#[test]
+fn a_disk_of_another_size_ends_the_copy_with_a_reason() {
+    /// Enlarges the disk when file systems have come to rest.
+    #[derive(Debug)]
+    struct Enlarging(std::path::PathBuf);
+    impl Freezer for Enlarging {
+        fn freeze(&mut self) -> Result<(), FreezeError> {
+            let file = std::fs::File::options().write(true).open(&self.0).unwrap();
+            file.set_len(9 * MIB).unwrap();
+            Ok(())
+        }
+        fn thaw(&mut self) -> Result<Option<Duration>, FreezeError> {
+            Ok(None)
+        }
+    }
+    let pair = Pair::new(&[8 * MIB]);
+    pair.fill(0, 0..8, 1);
+    pair.receive();
+    let is_refused = |result: Result<Outcome, SourceError>, now_bytes: u64| {
+        let error = result.unwrap_err();
+        let text = error.to_string();
+        assert!(
+            matches!(error, SourceError::SizeChanged { now_bytes: found, .. } if found == now_bytes),
+            "{text}"
+        );
+        assert!(
+            !error.is_link() && !error.is_wait() && text.contains("disk-0"),
+            "{text}"
+        );
+    };
+    let job = pair.job(pair.address(), false);
+    let mut freezer = Enlarging(pair.path("source-0"));
+    let result = run(&job, &Control::new(), &mut freezer, &common::Silent);
+    is_refused(result, 9 * MIB);
+    // A round of a disk in use sees it, too.
+    let source = std::fs::File::options()
+        .write(true)
+        .open(pair.path("source-0"))
+        .unwrap();
+    source.set_len(8 * MIB).unwrap();
+    let job = pair.job(pair.address(), true);
+    source.set_len(7 * MIB).unwrap();
+    let result = run(&job, &Control::new(), &mut NoFreeze, &common::Silent);
+    is_refused(result, 7 * MIB);
+}
+
+#[test]
+fn a_damaged_target_fails_the_proof_and_is_repaired_by_the_next_run() {
+    let pair = Pair::new(&[20 * MIB]);
+    pair.fill(0, 0..20, 9);
+    pair.receive();
+    let job = pair.job(pair.address(), false);
+    let outcome = run(&job, &Control::new(), &mut NoFreeze, &Damaging(&pair));
+    let damaged = finished(outcome.unwrap());
     assert!(!damaged.proof.equal);
     assert_eq!(damaged.proof.volumes[0].differing_chunks, [7]);
     let repaired = finished(pair.migrate().unwrap());
@@ -221,19 +312,7 @@ fn an_old_medium_is_overwritten_also_where_the_source_is_empty() {
             .write_at(&vec![0xee; 1 << 20], chunk * CHUNK_BYTES)
             .unwrap();
     }
-    let medium = open_target(&pair.path("target-0")).unwrap();
-    let task = rehost_replication::target::ReceivingTask::start(
-        "task-1",
-        vec![rehost_replication::target::VolumeToReceive {
-            index: 0,
-            medium,
-            made_empty: false,
-            journal: pair.path("journal-0"),
-        }],
-    )
-    .unwrap();
-    let tls = std::sync::Arc::clone(&pair.certificates.target);
-    pair.port.add(&pair.certificates.name, tls, task);
+    pair.receive_into(open_target(&pair.path("target-0")).unwrap());
     assert!(finished(pair.migrate().unwrap()).proof.equal);
     assert_eq!(pair.bytes("source-0"), pair.bytes("target-0"));
 }

@@ -175,6 +175,30 @@ impl Freezer for Expiring {
 }
 
 #[test]
+fn a_final_round_that_is_in_vain_does_not_wait_for_a_receiver_that_fell_silent() {
+    let pair = Pair::new(&[8 * MIB]);
+    let (listener, address) = listener();
+    let job = job_of_one_stream(&pair, address);
+    let (asked, is_asked) = channel();
+    let result = std::thread::scope(|scope| {
+        let mut freezer = Expiring { asked };
+        let (job, control) = (&job, Control::new());
+        let running = scope.spawn(move || run(job, &control, &mut freezer, &Silent));
+        let mut receiver = Receiver::accept(&listener, &pair);
+        receiver.welcome();
+        receiver.has_nothing(8);
+        receiver.frame(Kind::ZeroRun);
+        receiver.commit_at_barrier();
+        receiver.frame(Kind::HashesRequest);
+        // The question is never answered, and the connection stays open.
+        running.join().unwrap()
+    });
+    drop(is_asked);
+    // Not that the link was lost: to freeze the source again at once would help nobody.
+    assert!(matches!(result, Err(SourceError::Freeze(_))), "{result:?}");
+}
+
+#[test]
 fn a_final_round_ends_when_the_source_is_no_longer_held() {
     let pair = Pair::new(&[8 * MIB]);
     let (listener, address) = listener();

@@ -183,6 +183,19 @@ impl Volume for FileVolume {
         self.size_bytes
     }
 
+    fn present_size_bytes(&self) -> Result<u64, VolumeError> {
+        let found = match self.kind {
+            Kind::File => self.cached.metadata().map(|metadata| metadata.len()),
+            Kind::Device => {
+                rehost_linux::block_device_size(self.cached.as_fd()).map_err(io::Error::other)
+            }
+        };
+        found.map_err(|source| VolumeError::Size {
+            path: self.path.clone(),
+            source,
+        })
+    }
+
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<(), VolumeError> {
         let length = buffer.len() as u64;
         self.check_range(offset, length)?;

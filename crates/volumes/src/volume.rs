@@ -20,8 +20,16 @@ pub struct ChangeMark {
 /// [`crate::AlignedBuffer`] at offsets that are multiples of 4 KiB take the direct path past the
 /// page cache; everything else works too, through the cache.
 pub trait Volume: Send + Sync + Debug {
-    /// Size in bytes.
+    /// Size in bytes: that of the moment at which it was opened.
     fn size_bytes(&self) -> u64;
+
+    /// Size in bytes by now, where a medium can be enlarged or cut short by others.
+    ///
+    /// # Errors
+    /// [`VolumeError::Size`] if the medium cannot be asked.
+    fn present_size_bytes(&self) -> Result<u64, VolumeError> {
+        Ok(self.size_bytes())
+    }
 
     /// Fills `buffer` with the bytes at `offset`.
     ///

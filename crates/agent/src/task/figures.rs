@@ -76,6 +76,7 @@ fn described(progress: &Progress) -> String {
         Phase::FullCopy => "full copy".to_owned(),
         Phase::Sync { round } => format!("round {round}"),
         Phase::Audit => "check of the marks".to_owned(),
+        Phase::Survey => "look at the target's disks".to_owned(),
         Phase::FinalRound => "final round".to_owned(),
         Phase::Verifying => {
             return format!("{done_bytes} of {total_bytes} bytes hashed by the target");

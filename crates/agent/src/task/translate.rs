@@ -109,7 +109,7 @@ impl Translator {
                 "replicate",
                 "replicating",
             ),
-            Phase::Audit => return,
+            Phase::Audit | Phase::Survey => return,
             Phase::Sync { .. } => (
                 Subtask::SyncLinuxBlock,
                 TaskPhase::Syncing,
@@ -233,8 +233,19 @@ impl Observer for Translator {
                 tracing::info!("checking the marks of changed blocks against the disks");
                 self.trace("checking the marks of changed blocks against the disks");
             }
-            // It belongs to no subtask, and the percentage of the one at hand is not that of the check.
-            Event::Progress(progress) if progress.phase == Phase::Audit => {}
+            Event::PhaseBegan(Phase::Survey) => {
+                tracing::info!(
+                    "the target looks at what its disks hold, since it may have been started"
+                );
+                self.trace(
+                    "the target looks at what its disks hold, since it may have been started",
+                );
+            }
+            // They belong to no subtask, and the percentage of the one at hand is not that of the check.
+            Event::Progress(Progress {
+                phase: Phase::Audit | Phase::Survey,
+                ..
+            }) => {}
             Event::PhaseBegan(phase) => {
                 tracing::info!(?phase, "begins");
                 self.phase_began(*phase);

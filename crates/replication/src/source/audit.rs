@@ -1,4 +1,5 @@
-//! The audit: an independent check of the marks of changed blocks, once a migration.
+//! The audit: an independent check of the marks of changed blocks, once in each stretch of tracking of
+//! a disk.
 //!
 //! Everything in use is read and compared with the hashes of what was last read. A chunk that differs
 //! and is not marked is a change that the tracker missed: it is not trusted any more.
@@ -7,8 +8,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::changes::Chunks;
-use super::ledger::Distrust;
-use super::round::{HASH_UNIT_CHUNKS, Kinds, Todo};
+use super::ledger::{Distrust, Rounds};
+use super::plan::Audit;
+use super::round::{HASH_UNIT_CHUNKS, Kinds};
 use super::run::Replication;
 use super::stream::SourceStream;
 use super::used::View;
@@ -20,17 +22,30 @@ const MARK_PATIENCE: Duration = Duration::from_secs(3);
 const MARK_INTERVAL: Duration = Duration::from_millis(50);
 
 impl Replication<'_> {
-    /// Checks once whether what is not marked is what it was. Whoever relied on marks alone would
+    /// Checks whether what is not marked is what it was. Whoever relied on marks alone would
     /// never know.
     pub(super) fn audit(&mut self, streams: &mut [SourceStream]) -> Result<(), SourceError> {
-        if self.rounds.audited || !self.job.audits_marks || self.control.should_stop() {
+        if !self.job.audits_marks || self.control.should_stop() {
             return Ok(());
         }
-        let audits = self.plan.audits(&self.rounds.distrust)?;
-        if audits.iter().all(|(_, todo)| todo.chunks.is_empty()) {
+        let Rounds {
+            distrust, audited, ..
+        } = &self.rounds;
+        let audits = self.plan.audits(distrust, audited)?;
+        if audits.iter().all(|audit| audit.stretch.is_none()) {
             return Ok(());
         }
-        let (views, recorded): (Vec<View>, Vec<Todo>) = audits.into_iter().unzip();
+        let (mut views, mut recorded, mut stretches) = (Vec::new(), Vec::new(), Vec::new());
+        for Audit {
+            view,
+            todo,
+            stretch,
+        } in audits
+        {
+            views.push(view);
+            recorded.push(todo);
+            stretches.push(stretch);
+        }
         let differing = Arc::new(Mutex::new(Vec::new()));
         let kind = Kinds::Audit {
             recorded,
@@ -39,27 +54,33 @@ impl Replication<'_> {
         self.round(streams, &views, Phase::Audit, kind, HASH_UNIT_CHUNKS)?;
         let differing =
             std::mem::take(&mut *differing.lock().unwrap_or_else(PoisonError::into_inner));
-        for (position, view) in views.iter().enumerate() {
+        for (position, (view, stretch)) in views.iter().zip(stretches).enumerate() {
+            let Some(stretch) = stretch else { continue };
             let mine = differing.iter().filter(|(at, _)| *at == position);
             let chunks = mine.map(|(_, chunk)| *chunk..*chunk + 1).collect();
-            self.judge(position, view, Chunks::from_unordered(chunks))?;
+            self.judge(position, (view, &stretch), Chunks::from_unordered(chunks))?;
+            if self.control.should_stop() {
+                return Ok(());
+            }
+            self.rounds.audited.insert(view.index, stretch);
         }
-        if !self.control.should_stop() {
-            self.rounds.audited = true;
-            self.rounds.save(&self.job.state_dir)?;
-        }
-        Ok(())
+        self.rounds.save(&self.job.state_dir)
     }
 
     /// Decides about the tracker of a disk of which some chunks are not what they were.
-    fn judge(&mut self, position: usize, view: &View, chunks: Chunks) -> Result<(), SourceError> {
+    fn judge(
+        &mut self,
+        position: usize,
+        tracked: (&View, &str),
+        chunks: Chunks,
+    ) -> Result<(), SourceError> {
         let mut unmarked = chunks;
         let deadline = Instant::now() + MARK_PATIENCE;
         loop {
             let distrust = &self.rounds.distrust;
             unmarked = self
                 .plan
-                .still_unmarked(position, view, &unmarked, distrust);
+                .still_unmarked(position, tracked, &unmarked, distrust);
             let Some(chunk) = unmarked.iter().next().map(|chunks| chunks.start) else {
                 return Ok(());
             };

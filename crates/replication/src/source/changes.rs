@@ -1,7 +1,7 @@
 //! What is known of changes to a disk without reading it: marks that a tracker sets.
 //!
-//! A tracker is trusted as far as it says itself, and no further than one independent check per
-//! migration confirms. Whenever it cannot be relied on, rounds compare hashes instead, which always
+//! A tracker is trusted as far as it says itself, and no further than one independent check in each
+//! stretch of tracking confirms. Whenever it cannot be relied on, rounds compare hashes instead, which always
 //! works and only takes longer.
 
 use std::fmt::Debug;
@@ -101,6 +101,13 @@ pub(super) fn touched(marks: &Marks, before: &Extents, now: &Extents, size_bytes
     chunks_of(&bytes, size_bytes)
 }
 
+/// The chunks in which something that counts may have changed while `used` was the map.
+pub(super) fn touched_within(marks: &Marks, used: &Extents, size_bytes: u64) -> Chunks {
+    let marked = marks.written.iter().chain(marks.discarded.iter());
+    let counting = marked.flat_map(|range| used.overlapping(range)).collect();
+    chunks_of(&Extents::from_unordered(counting), size_bytes)
+}
+
 #[cfg(test)]
 #[expect(
     clippy::single_range_in_vec_init,
@@ -132,5 +139,16 @@ mod tests {
         let found = touched(&none, &used, &grown, size_bytes);
         assert_eq!(found, bytes(&[3..4, 12..13]));
         assert_eq!(found, touched(&none, &grown, &used, size_bytes));
+    }
+
+    #[test]
+    fn what_does_not_count_touches_nothing_within_a_map() {
+        let used = bytes(&[0..10 * MIB]);
+        let marks = Marks {
+            written: bytes(&[2 * MIB..2 * MIB + 1, 11 * MIB..12 * MIB]),
+            discarded: bytes(&[5 * MIB..5 * MIB + 1, 13 * MIB..14 * MIB]),
+        };
+        let found = touched_within(&marks, &used, 20 * MIB);
+        assert_eq!(found, bytes(&[2..3, 5..6]));
     }
 }

@@ -3,6 +3,9 @@
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+/// How often a wait for the rate limit looks whether it is still of use.
+const VAIN_CHECK: Duration = Duration::from_millis(200);
+
 /// What a replication should do.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Wanted {
@@ -115,11 +118,12 @@ impl Control {
         }
     }
 
-    /// Waits until `bytes` more may be sent under the rate limit.
+    /// Waits until `bytes` more may be sent under the rate limit, or until nobody needs them any more,
+    /// which is asked for now and then.
     ///
     /// The bytes are booked at once and paid for by the time that the next caller waits, so that
     /// one chunk always fits, however low the limit is.
-    pub(super) fn throttle(&self, bytes: u64) {
+    pub(super) fn throttle(&self, bytes: u64, is_in_vain: impl Fn() -> bool) {
         let mut state = self.state();
         loop {
             let Some(limit) = state.bytes_per_second else {
@@ -127,12 +131,13 @@ impl Control {
             };
             let now = Instant::now();
             let due = state.next_send.unwrap_or(now);
-            if due <= now || state.wanted == Wanted::Stop {
+            if due <= now || state.wanted == Wanted::Stop || is_in_vain() {
                 let cost = Duration::from_micros(bytes.saturating_mul(1_000_000) / limit);
                 state.next_send = Some(due.max(now) + cost);
                 return;
             }
-            let waited = self.shared.1.wait_timeout(state, due - now);
+            let wait = (due - now).min(VAIN_CHECK);
+            let waited = self.shared.1.wait_timeout(state, wait);
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
     }
@@ -150,18 +155,20 @@ mod tests {
         control.rest(FOREVER);
         control.pause(Duration::ZERO);
         control.set_rate_limit_bytes_per_second(Some(1));
-        control.throttle(1 << 20);
+        control.throttle(1 << 20, || false);
+        // A round that was halted needs nothing any more.
+        control.throttle(1 << 20, || true);
         control.request_stop();
         control.pause(FOREVER);
         control.rest(FOREVER);
-        control.throttle(1 << 20);
+        control.throttle(1 << 20, || false);
     }
 
     #[test]
     fn a_limit_that_is_told_again_does_not_forget_what_is_owed_to_it() {
         let control = Control::new();
         control.set_rate_limit_bytes_per_second(Some(1000));
-        control.throttle(1_000_000);
+        control.throttle(1_000_000, || false);
         let due = control.state().next_send;
         assert!(due.is_some());
         control.set_rate_limit_bytes_per_second(Some(1000));

@@ -49,6 +49,28 @@ pub enum SourceError {
     /// The source's journal of hashes cannot be kept.
     #[error("keep the hashes of what was copied")]
     Hashes(#[from] JournalError),
+    /// A disk of the source was enlarged or cut short: the target's volume does not fit it any more.
+    #[error(
+        "the disk {volume} has {now_bytes} bytes now and had {was_bytes} when the task began; \
+         delete the task and make it again, so that the target fits"
+    )]
+    SizeChanged {
+        /// Name of the disk.
+        volume: String,
+        /// Size that is copied, in bytes.
+        was_bytes: u64,
+        /// Size found now, in bytes.
+        now_bytes: u64,
+    },
+    /// A disk was written to again and again while the source was frozen.
+    #[error(
+        "something writes to the disk {volume} past its file systems, also while these are frozen; \
+         stop the program that uses the device itself, then start the task again"
+    )]
+    Restless {
+        /// Name of the disk.
+        volume: String,
+    },
     /// The source cannot be held still.
     #[error(transparent)]
     Freeze(#[from] FreezeError),

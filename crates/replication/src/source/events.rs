@@ -83,6 +83,9 @@ pub struct MappedVolume {
 pub enum Phase {
     /// The first pass over all disks.
     FullCopy,
+    /// The target, which may have been started since its disks were last found equal, hashes its
+    /// medium before the first round. Nothing is sent.
+    Survey,
     /// A pass that sends what changed.
     Sync {
         /// Number of the round.

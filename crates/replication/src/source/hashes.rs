@@ -7,6 +7,8 @@
 //! - **Marks are taken as a loan.** They are read; the slots of all chunks they touch are cleared,
 //!   durably; only then are they cleared at the tracker. So an empty slot is the record of the loan:
 //!   such chunks are part of every round until the receiver has acknowledged them.
+//! - What the receiver has is asked for at the start of a session; a slot that says something else is
+//!   cleared.
 //! - If slots cannot be cleared, marks stay where they are. If the journal or its note is damaged or
 //!   missing, or speaks of another stretch of tracking, all slots are cleared: everything is compared.
 //! - **While the source is frozen** nothing can be written. Before, the note is taken away, durably:
@@ -135,6 +137,19 @@ impl SourceHashes {
         Ok(known)
     }
 
+    /// While nothing may be written: what is known of these chunks does not count any more.
+    pub(super) fn forget_aside(&self, chunks: &Chunks) {
+        if let Some(aside) = &mut self.state().aside {
+            let cleared = chunks.iter().flatten().map(|chunk| (chunk, ABSENT));
+            aside.entries.extend(cleared);
+        }
+    }
+
+    /// Clears the slots of some chunks, durably. Not while nothing may be written.
+    pub(super) fn forget(&self, chunks: &[u64]) -> Result<(), SourceError> {
+        Ok(self.journal.forget(chunks)?)
+    }
+
     /// Chunks and their hashes, as far as slots hold any; ascending.
     pub(super) fn known(&self, chunks: &Chunks) -> Result<Vec<(u64, ChunkHash)>, SourceError> {
         let mut known = Vec::new();
@@ -206,6 +221,7 @@ impl SourceHashes {
     pub(super) fn ignore_the_past(&self) {
         if let Some(aside) = &mut self.state().aside {
             aside.from_nothing = true;
+            aside.entries.clear();
         }
     }
 

@@ -29,8 +29,8 @@ pub struct ReplicationJob {
     pub syncing: bool,
     /// Pause between two sync rounds.
     pub sync_interval: Duration,
-    /// Whether marks of changed blocks are checked against the disks once, by reading all that is in
-    /// use, before the final round relies on them.
+    /// Whether marks of changed blocks are checked against the disks, by reading all that is in use
+    /// once in each stretch of tracking.
     pub audits_marks: bool,
 }
 

@@ -10,6 +10,7 @@
 //! the write would wait for the thaw that comes after it. What happened meanwhile is kept in
 //! memory and written afterwards.
 
+use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
@@ -31,8 +32,12 @@ pub(super) struct Rounds {
     pub(super) round: u32,
     /// Whether the full copy is through.
     pub(super) full_copy_done: bool,
-    /// Whether the trackers' marks were checked against the disks.
-    pub(super) audited: bool,
+    /// The final round was through: the target may have been started since, and written to its
+    /// disks.
+    pub(super) handed_over: bool,
+    /// By the number of the volume: the last stretch of tracking whose marks were checked against the
+    /// disk.
+    pub(super) audited: BTreeMap<u32, String>,
     /// Disks whose tracker was found to miss changes.
     pub(super) distrust: Vec<Distrust>,
 }
@@ -378,7 +383,8 @@ mod tests {
             sessions: 4,
             round: 2,
             full_copy_done: true,
-            audited: true,
+            handed_over: true,
+            audited: BTreeMap::from([(3, "a stretch".into())]),
             distrust: vec![Distrust {
                 volume: 3,
                 reason: "missed a write".into(),

@@ -5,11 +5,13 @@
 //! receiver has acknowledged is noted by its hash, so that a round need only look at what changed. [`measure()`]
 //! only looks at the link.
 
+mod agreement;
 mod audit;
 mod changes;
 mod control;
 mod error;
 mod events;
+mod final_round;
 mod forecast;
 mod freeze;
 mod hashes;

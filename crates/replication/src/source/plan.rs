@@ -8,9 +8,11 @@
 //!
 //! Taking marks is a loan whose book are the hashes: see `hashes`.
 
+use std::collections::BTreeMap;
+
 use rehost_used_blocks::Extents;
 
-use super::changes::{Chunks, Marks, Tracking, all_chunks, touched};
+use super::changes::{Chunks, Marks, Tracking, all_chunks, touched, touched_within};
 use super::hashes::{Note, SourceHashes};
 use super::ledger::Distrust;
 use super::round::Todo;
@@ -26,6 +28,16 @@ pub(super) struct Plan<'a> {
     told: Vec<Option<String>>,
     /// Per disk: the conditions under which its hashes will be true after the frozen round.
     conditions: Vec<Option<Note>>,
+    /// Per disk: the stretch in which marks tell of writes while the source is frozen.
+    watched: Vec<Option<String>>,
+}
+
+/// What is to be audited of a disk.
+pub(super) struct Audit {
+    pub(super) view: View,
+    pub(super) todo: Todo,
+    /// The stretch whose marks are audited; `None` if there is nothing to do.
+    pub(super) stretch: Option<String>,
 }
 
 /// Marks that can be relied on.
@@ -45,6 +57,7 @@ impl<'a> Plan<'a> {
             hashes: hashes.collect::<Result<_, _>>()?,
             told: vec![None; job.volumes.len()],
             conditions: vec![None; job.volumes.len()],
+            watched: vec![None; job.volumes.len()],
         })
     }
 
@@ -144,7 +157,8 @@ impl<'a> Plan<'a> {
         Ok(())
     }
 
-    /// What the frozen round has to look at. Marks stay where they are.
+    /// What the frozen round has to look at. Takes the marks: the note is gone, so that a death before
+    /// [`Self::settle`] leads to a comparison of everything anyway.
     pub(super) fn lend_aside(
         &mut self,
         views: &[View],
@@ -154,6 +168,7 @@ impl<'a> Plan<'a> {
         for (position, view) in views.iter().enumerate() {
             let reliable = self.reliable(position, distrust, None);
             let before = self.conditions[position].take();
+            self.watch(position, reliable.as_ref());
             let hashes = &self.hashes[position];
             let same_stretch = reliable.and_then(|Reliable { marks, stretch }| {
                 let before = before.filter(|before| before.stretch == stretch)?;
@@ -178,6 +193,45 @@ impl<'a> Plan<'a> {
         Ok(todos)
     }
 
+    /// From now on marks of a disk tell what is written while the source is frozen, if they can be
+    /// relied on: those that are known are cleared.
+    fn watch(&mut self, position: usize, reliable: Option<&Reliable>) {
+        let tracker = self.volumes[position].tracker.as_ref();
+        let stretch = tracker.zip(reliable).and_then(|(tracker, reliable)| {
+            // What cannot be cleared would look like a write for ever.
+            let cleared = tracker.clear(&reliable.marks);
+            cleared.is_ok().then(|| reliable.stretch.clone())
+        });
+        self.watched[position] = stretch;
+    }
+
+    /// What the frozen round has to look at once more, per disk, because somebody wrote past the
+    /// frozen file systems since their marks were last taken.
+    pub(super) fn written_meanwhile(&mut self, views: &[View], distrust: &[Distrust]) -> Vec<Todo> {
+        let mut todos = Vec::new();
+        for (position, view) in views.iter().enumerate() {
+            let Some(stretch) = self.watched[position].take() else {
+                todos.push(Todo::default());
+                continue;
+            };
+            let reliable = self.reliable(position, distrust, None);
+            let Some(reliable) = reliable.filter(|reliable| reliable.stretch == stretch) else {
+                self.conditions[position] = None;
+                self.hashes[position].ignore_the_past();
+                todos.push(everything(view));
+                continue;
+            };
+            self.watch(position, Some(&reliable));
+            let chunks = touched_within(&reliable.marks, &view.used, view.size_bytes());
+            self.hashes[position].forget_aside(&chunks);
+            todos.push(Todo {
+                chunks,
+                known: Vec::new(),
+            });
+        }
+        todos
+    }
+
     /// After the source was frozen.
     pub(super) fn settle(&mut self) -> Result<(), SourceError> {
         for (hashes, condition) in self.hashes.iter().zip(&mut self.conditions) {
@@ -186,42 +240,56 @@ impl<'a> Plan<'a> {
         Ok(())
     }
 
-    /// What an audit has to look at: what is known and not marked, by the maps by which it is known.
+    /// What an audit has to look at: what is known and not marked, by the maps by which it is known,
+    /// of the disks whose stretch of tracking has not been `audited` yet.
     pub(super) fn audits(
         &mut self,
         distrust: &[Distrust],
-    ) -> Result<Vec<(View, Todo)>, SourceError> {
+        audited: &BTreeMap<u32, String>,
+    ) -> Result<Vec<Audit>, SourceError> {
         let mut audits = Vec::new();
         for position in 0..self.volumes.len() {
             let volume = &self.volumes[position];
             let note = self.hashes[position].note();
             let reliable = self.reliable(position, distrust, None);
-            let (view, todo) = match (reliable, note) {
-                (Some(reliable), Some(note)) if reliable.stretch == note.stretch => {
+            let is_new = |stretch| audited.get(&volume.index) != Some(stretch);
+            let audit = match (reliable, note) {
+                (Some(reliable), Some(note))
+                    if reliable.stretch == note.stretch && is_new(&note.stretch) =>
+                {
                     let view = View::of(volume, note.used);
                     let chunks = unmarked(&reliable.marks, &view, &all_chunks(view.size_bytes()));
                     let known = self.hashes[position].known(&chunks)?;
                     let chunks = known.iter().map(|(chunk, _)| *chunk..*chunk + 1).collect();
                     let chunks = Chunks::from_unordered(chunks);
-                    (view, Todo { chunks, known })
+                    Audit {
+                        view,
+                        stretch: (!chunks.is_empty()).then_some(reliable.stretch),
+                        todo: Todo { chunks, known },
+                    }
                 }
-                _ => (View::of(volume, Extents::default()), Todo::default()),
+                _ => Audit {
+                    view: View::of(volume, Extents::default()),
+                    todo: Todo::default(),
+                    stretch: None,
+                },
             };
-            audits.push((view, todo));
+            audits.push(audit);
         }
         Ok(audits)
     }
 
     /// Which of these chunks, of a disk by its position, are not marked; none if its marks cannot be
-    /// relied on any more.
+    /// relied on any more, or are of another stretch of tracking by now.
     pub(super) fn still_unmarked(
         &mut self,
         position: usize,
-        view: &View,
+        (view, stretch): (&View, &str),
         chunks: &Chunks,
         distrust: &[Distrust],
     ) -> Chunks {
         let reliable = self.reliable(position, distrust, None);
+        let reliable = reliable.filter(|reliable| reliable.stretch == stretch);
         reliable.map_or_else(Chunks::default, |reliable| {
             unmarked(&reliable.marks, view, chunks)
         })

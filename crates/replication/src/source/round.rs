@@ -69,7 +69,10 @@ pub(super) enum Kinds {
         differing: Arc<Mutex<Vec<(usize, u64)>>>,
     },
     /// Sends nothing; the receiver hashes its medium.
-    Verify,
+    Verify {
+        /// Whether it ends when no comparison is wanted.
+        skippable: bool,
+    },
 }
 
 /// Hashes of a stretch of chunks, as the receiver read them.
@@ -141,7 +144,7 @@ impl Round<'_> {
                     let mut all = differing.lock().unwrap_or_else(PoisonError::into_inner);
                     all.extend(found.into_iter().map(|chunk| (unit.position, chunk)));
                 }
-                Kinds::Verify => seen.push(self.ask_medium(desk.stream, &unit)?),
+                Kinds::Verify { .. } => seen.push(self.ask_medium(desk.stream, &unit)?),
             }
             self.record_acknowledged(desk)?;
         }
@@ -154,9 +157,15 @@ impl Round<'_> {
         self.halted.store(true, Ordering::Relaxed);
     }
 
+    /// Whether it was ended early.
+    pub(super) fn is_halted(&self) -> bool {
+        self.halted.load(Ordering::Relaxed)
+    }
+
     fn is_over(&self) -> bool {
-        let skipped = matches!(self.kind, Kinds::Verify) && self.control.skips_check();
-        skipped || self.halted.load(Ordering::Relaxed) || self.control.should_stop()
+        let skippable = matches!(self.kind, Kinds::Verify { skippable: true });
+        let skipped = skippable && self.control.skips_check();
+        skipped || self.is_halted() || self.control.should_stop()
     }
 
     /// Notes what the receiver has acknowledged by now.
@@ -233,7 +242,7 @@ impl Round<'_> {
                 .map(|segment| (narrow(segment.start), narrow(segment.end)))
                 .collect(),
         };
-        self.control.throttle(payload_bytes);
+        self.control.throttle(payload_bytes, || self.is_halted());
         let ledger = &self.ledgers[position];
         ledger.sending(chunk, self.number, payload_bytes)?;
         let (sequence, length) = desk.stream.send(&message, &payload)?;

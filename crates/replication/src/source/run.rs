@@ -3,17 +3,18 @@
 //! ```text
 //!            +------------------- link lost: new session ------------------+
 //!            v                                                             |
-//!   open streams -> full copy -> sync round -> rest --+-> audit -> final round -> verify -> finished
-//!                     (skipped      ^                 |   (once)    (frozen)        ^
-//!                      if done)     +-----------------+                             |
-//!                        +----------------------------------------------------------+
-//!                          nobody wrote to the source meanwhile
+//!   open streams -> agree -> full copy -> sync round -> rest --+-> audit -> final round -> verify
+//!                              (skipped      ^                 |             (frozen)        ^
+//!                               if done)     +-----------------+                             |
+//!                                 +----------------------------------------------------------+
+//!                                   nobody wrote to the source meanwhile
 //! ```
 //!
-//! The audit is for disks whose changes are tracked; it follows the first sync round, if there is
-//! one. The comparison can be skipped while it goes on; then nothing is proved. A session that breaks
-//! loses nothing but what was in flight. Within a session every round is a set of workers, one a
-//! stream.
+//! To agree is to find out what of that which the target acknowledged once it still has. The audit is
+//! for disks whose changes are tracked, once in each stretch of tracking; it follows a sync round, if
+//! there is one. The comparison can be skipped while it goes on; then nothing is proved. A session
+//! that breaks loses nothing but what was in flight. Within a session every round is a set of workers,
+//! one a stream.
 
 use std::hash::{BuildHasher, Hasher};
 use std::sync::atomic::AtomicBool;
@@ -90,8 +91,8 @@ pub fn run(
 pub(super) struct Replication<'a> {
     pub(super) job: &'a ReplicationJob,
     pub(super) control: &'a Control,
-    observer: &'a dyn Observer,
-    ledgers: Vec<Ledger>,
+    pub(super) observer: &'a dyn Observer,
+    pub(super) ledgers: Vec<Ledger>,
     pub(super) rounds: Rounds,
     pub(super) plan: Plan<'a>,
     history: History,
@@ -148,6 +149,10 @@ impl<'a> Replication<'a> {
         freezer: &mut dyn Freezer,
     ) -> Result<Outcome, SourceError> {
         let streams = &mut streams;
+        self.agree(streams)?;
+        if self.control.should_stop() {
+            return Ok(Outcome::Stopped);
+        }
         if !self.rounds.full_copy_done
             && let Some(source) = self.full_copy(streams)?
             && !self.job.syncing
@@ -181,7 +186,7 @@ impl<'a> Replication<'a> {
         self.rounds.round = 1;
         let marks = self.change_marks()?;
         let present = self.presence(streams)?;
-        let views = self.views(Source::InUse);
+        let views = self.views(Source::InUse)?;
         self.tell_maps(&views);
         // What is not copied now because the receiver has it is looked at in the next round.
         self.lend(&views)?;
@@ -199,9 +204,24 @@ impl<'a> Replication<'a> {
         self.source_trees(&views, now_milliseconds())
     }
 
-    /// The disks by the maps of this moment.
-    fn views(&self, source: Source) -> Vec<View> {
-        View::all(&self.job.volumes, &*self.job.used_blocks, source)
+    /// The disks by the maps of this moment. Fails if one of them has another size by now: what was
+    /// added to it would never be copied.
+    pub(super) fn views(&self, source: Source) -> Result<Vec<View>, SourceError> {
+        for volume in &self.job.volumes {
+            let (was_bytes, now_bytes) = (
+                volume.volume.size_bytes(),
+                volume.volume.present_size_bytes()?,
+            );
+            if now_bytes != was_bytes {
+                return Err(SourceError::SizeChanged {
+                    volume: volume.name.clone(),
+                    was_bytes,
+                    now_bytes,
+                });
+            }
+        }
+        let maps = &*self.job.used_blocks;
+        Ok(View::all(&self.job.volumes, maps, source))
     }
 
     fn tell_maps(&self, views: &[View]) {
@@ -244,14 +264,14 @@ impl<'a> Replication<'a> {
         let phase = Phase::Sync {
             round: self.rounds.round,
         };
-        let views = self.views(Source::InUse);
+        let views = self.views(Source::InUse)?;
         let todo = self.lend(&views)?;
         let kind = Kinds::Changes { todo };
         self.round(streams, &views, phase, kind, HASH_UNIT_CHUNKS)?;
         Ok(())
     }
 
-    fn begin_round(&mut self) -> Result<(), SourceError> {
+    pub(super) fn begin_round(&mut self) -> Result<(), SourceError> {
         self.rounds.round += 1;
         self.rounds.save(&self.job.state_dir)
     }
@@ -270,55 +290,15 @@ impl<'a> Replication<'a> {
         Ok(())
     }
 
-    /// The final round with the source frozen; the proof comes with the source at work again.
-    fn finish(
-        &mut self,
-        streams: &mut Vec<SourceStream>,
-        freezer: &mut dyn Freezer,
-    ) -> Result<Outcome, SourceError> {
-        self.begin_round()?;
-        self.observer.event(&Event::PhaseBegan(Phase::FinalRound));
-        self.plan.withhold()?;
-        self.ledgers.iter().for_each(Ledger::withhold);
-        let frozen = freezer.freeze();
-        let begun = Instant::now();
-        let seen = match frozen {
-            Ok(()) => self.quiet_round(streams, freezer),
-            Err(error) => Err(error.into()),
-        };
-        // A freezer that failed to freeze has nothing to thaw, and says so by doing nothing.
-        let thawed = freezer.thaw();
-        // Where nothing was frozen, the round is what everybody had to wait for.
-        let held = thawed.as_ref().ok().copied().flatten();
-        let downtime_seconds = held.unwrap_or_else(|| begun.elapsed()).as_secs_f64();
-        let read_at = now_milliseconds();
-        let trees = match &seen {
-            Ok(views) => self.source_trees(views, read_at),
-            Err(_) => Ok(None),
-        };
-        self.plan.settle()?;
-        for ledger in &self.ledgers {
-            ledger.write_withheld()?;
-        }
-        self.observer.event(&Event::Thawed { downtime_seconds });
-        seen?;
-        thawed?;
-        if self.control.should_stop() {
-            return Ok(Outcome::Stopped);
-        }
-        let missing = SourceError::Protocol("acknowledgements of some chunks are missing");
-        self.verify(streams, trees?.ok_or(missing)?, downtime_seconds)
-    }
-
     /// Lets the target hash its medium and compares, unless that is to be skipped.
-    fn verify(
+    pub(super) fn verify(
         &mut self,
         streams: &mut Vec<SourceStream>,
         source: SourceTrees,
         downtime_seconds: f64,
     ) -> Result<Outcome, SourceError> {
         let whole = View::all(&self.job.volumes, &WholeDisks, Source::AtRest);
-        let (phase, kind) = (Phase::Verifying, Kinds::Verify);
+        let (phase, kind) = (Phase::Verifying, Kinds::Verify { skippable: true });
         let seen = self.round(streams, &whole, phase, kind, HASH_UNIT_CHUNKS)?;
         if self.control.should_stop() {
             return Ok(Outcome::Stopped);
@@ -333,6 +313,7 @@ impl<'a> Replication<'a> {
         let target = match target {
             // Asked for too late to leave anything out, a skip changes nothing.
             Err(_) if self.control.skips_check() => {
+                self.hand_over()?;
                 streams.drain(..).for_each(SourceStream::goodbye);
                 return Ok(Outcome::Unchecked(Unchecked {
                     volumes: figures.collect(),
@@ -353,11 +334,20 @@ impl<'a> Replication<'a> {
             )
         });
         let proof = Proof::new(&self.job.task_id, proofs.collect());
+        if proof.equal {
+            self.hand_over()?;
+        }
         Ok(Outcome::Finished(Box::new(Finished {
             volumes: figures.collect(),
             proof,
             sessions: self.rounds.sessions,
         })))
+    }
+
+    /// The target may be started from now on, and write to its disks.
+    fn hand_over(&mut self) -> Result<(), SourceError> {
+        self.rounds.handed_over = true;
+        self.rounds.save(&self.job.state_dir)
     }
 
     /// Takes the marks of changed blocks and says what a round has to look at.
@@ -367,7 +357,7 @@ impl<'a> Replication<'a> {
     }
 
     /// The source's trees, if everything is known.
-    fn source_trees(
+    pub(super) fn source_trees(
         &self,
         views: &[View],
         read_at: i64,
@@ -414,7 +404,7 @@ impl<'a> Replication<'a> {
             reporter.report(&round.counters, wire_bytes, self.observer);
         };
         let result = self.work(streams, views, kind, unit_chunks, &mut report);
-        if !matches!(phase, Phase::Verifying | Phase::Audit) {
+        if !matches!(phase, Phase::Verifying | Phase::Audit | Phase::Survey) {
             for hashes in &self.plan.hashes {
                 hashes.flush()?;
             }
@@ -466,28 +456,7 @@ impl<'a> Replication<'a> {
         Ok(())
     }
 
-    /// Runs the final round without a word: the source is frozen, and whoever listens might have to
-    /// write. Ends early if it is not held any more; then the freezer will say so.
-    fn quiet_round(
-        &mut self,
-        streams: &mut [SourceStream],
-        freezer: &dyn Freezer,
-    ) -> Result<Vec<View>, SourceError> {
-        let begun = Instant::now();
-        let views = self.views(Source::AtRest);
-        let todo = self.plan.lend_aside(&views, &self.rounds.distrust)?;
-        let mut held = |round: &Round<'_>| {
-            if !freezer.is_held() {
-                round.halt();
-            }
-        };
-        let kind = Kinds::Changes { todo };
-        let result = self.work(streams, &views, kind, HASH_UNIT_CHUNKS, &mut held);
-        self.add_round(begun, result.is_ok())?;
-        result.map(|_| views)
-    }
-
-    fn add_round(&self, begun: Instant, whole: bool) -> Result<(), SourceError> {
+    pub(super) fn add_round(&self, begun: Instant, whole: bool) -> Result<(), SourceError> {
         let seconds = begun.elapsed().as_secs_f64();
         self.ledgers
             .iter()
@@ -495,7 +464,7 @@ impl<'a> Replication<'a> {
     }
 
     /// Has the streams work on a round together.
-    fn work(
+    pub(super) fn work(
         &self,
         streams: &mut [SourceStream],
         views: &[View],
@@ -524,7 +493,7 @@ impl<'a> Replication<'a> {
 }
 
 /// What the source's disks held when they were last read as a whole.
-struct SourceTrees {
+pub(super) struct SourceTrees {
     /// Per disk: its tree, and what of it counts.
     disks: Vec<(HashTree, UsedRanges)>,
     /// Milliseconds since 1970.
@@ -534,7 +503,7 @@ struct SourceTrees {
 /// Which chunks of each disk a round looks at.
 fn chunk_sets(views: &[View], kind: &Kinds) -> Vec<Chunks> {
     match kind {
-        Kinds::Full { .. } | Kinds::Verify => {
+        Kinds::Full { .. } | Kinds::Verify { .. } => {
             let all = views.iter().map(|view| all_chunks(view.size_bytes()));
             all.collect()
         }
@@ -544,7 +513,7 @@ fn chunk_sets(views: &[View], kind: &Kinds) -> Vec<Chunks> {
     }
 }
 
-fn now_milliseconds() -> i64 {
+pub(super) fn now_milliseconds() -> i64 {
     let since = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();

@@ -13,8 +13,9 @@ use super::stream::SourceStream;
 use super::used::View;
 use crate::transport::FrameWriter;
 
-/// How long workers may take to come to an end after a stop was asked for. What is in flight then is
-/// sent again one day; that is better than to wait for a receiver that does not answer.
+/// How long workers may take to come to an end after a stop was asked for or the round was halted.
+/// What is in flight then is sent again one day; that is better than to wait for a receiver that does
+/// not answer.
 const STOP_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Has one worker per stream work on a round, and waits for all of them. Calls `meanwhile` now and
@@ -46,7 +47,7 @@ pub(super) fn share(
         // The channel carries nothing: it closes when the last worker is through.
         while wait.recv_timeout(REPORT_INTERVAL) == Err(RecvTimeoutError::Timeout) {
             meanwhile(round);
-            if round.control.should_stop()
+            if (round.is_halted() || round.control.should_stop())
                 && stopping.get_or_insert_with(Instant::now).elapsed() >= STOP_PATIENCE
             {
                 writers.iter().for_each(FrameWriter::close);

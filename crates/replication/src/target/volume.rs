@@ -163,7 +163,8 @@ impl ReceivingVolume {
     }
 
     /// Hashes a range of chunks from the medium. A chunk that is no longer what was recorded loses
-    /// its slot, so that the next round sends it again.
+    /// its slot, so that the next round sends it again. A chunk of which nothing is recorded gets a
+    /// slot, so that nobody needs to send what is there.
     pub(crate) fn hash_medium(
         &self,
         first: u64,
@@ -172,7 +173,12 @@ impl ReceivingVolume {
     ) -> Result<Vec<u8>, ReceiveError> {
         let mut hashes = Vec::with_capacity(to_usize(count * 32));
         let recorded = self.journal.slots(first, count)?;
-        let mut lost = Vec::new();
+        let absent = |at: usize| recorded[at..at + 32] == [0; 32];
+        if (0..recorded.len()).step_by(32).any(absent) {
+            // What gets a slot must be durable.
+            self.flush_medium()?;
+        }
+        let (mut lost, mut found) = (Vec::new(), Vec::new());
         hash_chunks(
             &*self.medium,
             first..first + count,
@@ -180,7 +186,9 @@ impl ReceivingVolume {
             |chunk, hash| {
                 let at = hashes.len();
                 hashes.extend_from_slice(&hash);
-                if recorded[at..at + 32] != hash {
+                if absent(at) {
+                    found.push((chunk, hash));
+                } else if recorded[at..at + 32] != hash {
                     lost.push(chunk);
                 }
                 Ok::<(), ReceiveError>(())
@@ -189,6 +197,7 @@ impl ReceivingVolume {
         if !lost.is_empty() {
             self.forget(&lost)?;
         }
+        self.journal.record(&found)?;
         Ok(hashes)
     }
 }

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use rehost_replication::source::{
-    ChangeTracker, Control, Event, Extents, FreezeError, Freezer, Marks, Observer, Outcome,
+    ChangeTracker, Control, Event, Extents, FreezeError, Freezer, Marks, Observer, Outcome, Phase,
     ReplicationJob, SourceError, SourceVolume, TrackerError, Tracking, UsedBlocks, UsedMap, run,
 };
 use rehost_volumes::{open_target, to_usize};
@@ -22,6 +22,8 @@ pub(crate) enum Act {
     Write(Range<u64>, u8),
     /// Writes, and nobody marks it.
     WriteUnseen(Range<u64>, u8),
+    /// Writes to the device itself, also while file systems are frozen; into what is in use.
+    WritePast(Range<u64>, u8),
     /// Deletes a file: the range is not used any more, and is discarded.
     Discard(Range<u64>),
     /// File systems write their journals back: maps show what is in use.
@@ -50,9 +52,12 @@ struct State {
     failures: u32,
     void: bool,
     frozen: bool,
+    /// What is to happen from the next freeze on, instead of all else.
+    at_next_freeze: Vec<Act>,
     /// The disk as a copy must be, taken at the freeze.
     at_freeze: Option<Vec<u8>>,
     lost: Vec<String>,
+    audits: u32,
     is_through: bool,
 }
 
@@ -98,9 +103,19 @@ impl Live {
         }
     }
 
+    /// Has this happen from the next freeze on.
+    pub(crate) fn when_frozen(&self, acts: Vec<Act>) {
+        self.state.lock().unwrap().at_next_freeze = acts;
+    }
+
     /// Why marks were not relied on, as far as it was told.
     pub(crate) fn told_losses(&self) -> Vec<String> {
         self.state.lock().unwrap().lost.clone()
+    }
+
+    /// How often marks were checked against the disk.
+    pub(crate) fn audits(&self) -> u32 {
+        self.state.lock().unwrap().audits
     }
 
     /// What a copy must hold.
@@ -109,13 +124,20 @@ impl Live {
     }
 
     fn hook(&self) {
+        self.hook_where(false);
+    }
+
+    /// A hook; `marks_follow` says that whoever called it is about to read the marks.
+    fn hook_where(&self, marks_follow: bool) {
         let mut state = self.state.lock().unwrap();
         if state.is_through {
             return;
         }
         let act = match state.acts.as_slice().first() {
-            // A frozen source does nothing but die.
+            // A frozen source does nothing but die. What is written past it after the marks were read
+            // for the last time is written after the copy.
             Some(Act::Die) => state.acts.next(),
+            Some(Act::WritePast(..)) if state.frozen && marks_follow => state.acts.next(),
             _ if state.frozen => None,
             _ => state.acts.next(),
         };
@@ -127,6 +149,15 @@ impl Live {
                 state.marks.written = state.marks.written.union(&grains(&range));
             }
             Some(Act::WriteUnseen(range, value)) => self.write(range, value),
+            Some(Act::WritePast(range, value)) => {
+                for range in state.used.clone().overlapping(range) {
+                    self.write(range.clone(), value);
+                    state.marks.written = state.marks.written.union(&grains(&range));
+                }
+                if state.frozen {
+                    state.at_freeze = Some(self.content(&state));
+                }
+            }
             Some(Act::Discard(range)) => {
                 let disk = open_target(&self.path).unwrap();
                 disk.zero(range.start, range.end - range.start).unwrap();
@@ -146,6 +177,15 @@ impl Live {
                 resume_unwind(Box::new(Died));
             }
         }
+    }
+
+    /// What of the disk counts.
+    fn content(&self, state: &State) -> Vec<u8> {
+        let mut bytes = super::read_all(&self.path);
+        for gap in state.used.gaps(0..bytes.len() as u64).iter() {
+            bytes[to_usize(gap.start)..to_usize(gap.end)].fill(0);
+        }
+        bytes
     }
 
     fn write(&self, range: Range<u64>, value: u8) {
@@ -183,7 +223,7 @@ impl ChangeTracker for Live {
     }
 
     fn read(&self) -> Result<Marks, TrackerError> {
-        self.hook();
+        self.hook_where(true);
         self.may_fail("read")?;
         Ok(self.state.lock().unwrap().marks.clone())
     }
@@ -216,11 +256,11 @@ impl Freezer for Live {
         let mut state = self.state.lock().unwrap();
         state.frozen = true;
         state.shown = state.used.clone();
-        let mut bytes = super::read_all(&self.path);
-        for gap in state.used.gaps(0..bytes.len() as u64).iter() {
-            bytes[to_usize(gap.start)..to_usize(gap.end)].fill(0);
+        state.at_freeze = Some(self.content(&state));
+        let acts = std::mem::take(&mut state.at_next_freeze);
+        if !acts.is_empty() {
+            state.acts = acts.into_iter();
         }
-        state.at_freeze = Some(bytes);
         Ok(())
     }
 
@@ -236,6 +276,7 @@ impl Observer for Live {
         let mut state = self.state.lock().unwrap();
         match event {
             Event::TrackingLost { reason, .. } => state.lost.push(reason.clone()),
+            Event::PhaseBegan(Phase::Audit) => state.audits += 1,
             Event::Thawed { .. } => state.is_through = true,
             Event::SessionOpened { .. } => state.is_through = false,
             _ => {}

@@ -22,7 +22,9 @@ use rehost_replication::source::{
     SourceVolume, WholeDisks,
 };
 use rehost_replication::target::{Port, ReceivingTask, VolumeToReceive};
-use rehost_volumes::{CHUNK_BYTES, ImageFormat, create_image, open_source, open_target, to_usize};
+use rehost_volumes::{
+    CHUNK_BYTES, ImageFormat, Volume, create_image, open_source, open_target, to_usize,
+};
 use secrecy::ExposeSecret;
 
 /// Certificates of one task.
@@ -125,6 +127,19 @@ impl Pair {
         let (name, tls) = (&self.certificates.name, &self.certificates.target);
         self.port.add(name, Arc::clone(tls), Arc::clone(&task));
         task
+    }
+
+    /// Begins to receive into a medium of which nobody knows what it holds.
+    pub(crate) fn receive_into(&self, medium: Arc<dyn Volume>) {
+        let volume = VolumeToReceive {
+            index: 0,
+            medium,
+            made_empty: false,
+            journal: self.path("journal-0"),
+        };
+        let task = ReceivingTask::start("task-1", vec![volume]).unwrap();
+        let tls = Arc::clone(&self.certificates.target);
+        self.port.add(&self.certificates.name, tls, task);
     }
 
     /// Stops receiving, as a receiver that is shut down.
