@@ -17,6 +17,11 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use rehost_log_files::LogSink;
 
+/// A control plane with many sources makes and drops small objects of all ages at the same time: the
+/// allocator of the C library spent a quarter of each request on looking for room among them.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let cli = cli::Cli::parse();
     let logs = LogSink::default();
