@@ -21,10 +21,15 @@ pub(crate) fn changes<'a>(
     in_ledger: &[String],
 ) -> Changes {
     let wanted: BTreeSet<&String> = assigned.iter().map(|task| &task.task_id).collect();
+    let to_serve = assigned.iter().filter(|task| !task.let_go);
+    let to_serve: BTreeSet<&String> = to_serve.map(|task| &task.task_id).collect();
     let served: BTreeSet<&String> = served.into_iter().collect();
     let known: BTreeSet<&String> = served.iter().copied().chain(in_ledger).collect();
     Changes {
-        begin: wanted.difference(&served).map(|id| (*id).clone()).collect(),
+        begin: to_serve
+            .difference(&served)
+            .map(|id| (*id).clone())
+            .collect(),
         release: known.difference(&wanted).map(|id| (*id).clone()).collect(),
     }
 }
@@ -66,6 +71,7 @@ mod tests {
                 passphrase: String::new(),
             },
             committed: false,
+            let_go: false,
             logs_requested_at: None,
         }
     }
@@ -77,6 +83,17 @@ mod tests {
         let changes = changes(&[assigned("a"), assigned("c")], &served, &in_ledger);
         assert_eq!(changes.begin, ["c"]);
         assert_eq!(changes.release, ["b", "d"]);
+    }
+
+    #[test]
+    fn a_task_that_was_let_go_is_neither_served_nor_released() {
+        let mut task = assigned("a");
+        for (let_go, begins) in [(true, false), (false, true)] {
+            task.let_go = let_go;
+            let changes = changes(std::slice::from_ref(&task), [], &[]);
+            assert_eq!(!changes.begin.is_empty(), begins, "{task:?}");
+            assert!(changes.release.is_empty());
+        }
     }
 
     #[test]

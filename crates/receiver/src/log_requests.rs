@@ -81,6 +81,7 @@ mod tests {
                 passphrase: String::new(),
             },
             committed: false,
+            let_go: false,
             logs_requested_at,
         }
     }

@@ -167,12 +167,9 @@ impl Service {
 
     fn carry_out(&mut self, assigned: &[TargetAssignment]) -> Result<(), ClientError> {
         for task in assigned.iter().filter(|task| task.committed) {
-            if let Err(error) = self.provider.commit(&task.task_id) {
-                tracing::error!(
-                    task_id = task.task_id,
-                    error = &error as &dyn std::error::Error,
-                    "note that the task ended well"
-                );
+            // Also one that is synchronised again already, if this receiver was away meanwhile.
+            if task.let_go || !self.provider.is_committed(&task.task_id) {
+                self.let_go(&task.task_id);
             }
         }
         let changes = changes(assigned, self.served.keys(), &self.provider.open_tasks());
@@ -275,16 +272,49 @@ impl Service {
         Ok(())
     }
 
-    /// Stops serving a task; removes its journals, and its volumes unless it ended well.
-    fn release(&mut self, task_id: &str) {
+    /// Lets go of the volumes of a task that ended well: whoever uses them writes to them, and no
+    /// journal knows.
+    fn let_go(&mut self, task_id: &str) {
+        self.stop_serving(task_id);
+        if let Err(error) = self.remove_journals(task_id) {
+            // What is not committed is tried again.
+            tracing::error!(task_id, %error, "remove the journals of the task");
+            return;
+        }
+        if let Err(error) = self.provider.commit(task_id) {
+            tracing::error!(
+                task_id,
+                error = &error as &dyn std::error::Error,
+                "note that the task ended well"
+            );
+        }
+    }
+
+    fn stop_serving(&mut self, task_id: &str) {
         if let Some(served) = self.served.remove(task_id) {
             self.port.remove(&served.name);
+            tracing::info!(task_id, "no longer receiving the task");
         }
-        // First, so that no journal outlives what it tells of.
+    }
+
+    /// Removes the journals of a task, for good.
+    fn remove_journals(&self, task_id: &str) -> std::io::Result<()> {
         let folder = self.journals(task_id);
-        if let Err(error) = std::fs::remove_dir_all(&folder)
-            && error.kind() != std::io::ErrorKind::NotFound
-        {
+        match std::fs::remove_dir_all(&folder) {
+            Ok(()) => match folder.parent() {
+                Some(parent) => std::fs::File::open(parent)?.sync_all(),
+                None => Ok(()),
+            },
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Stops serving a task; removes its journals, and its volumes unless it ended well.
+    fn release(&mut self, task_id: &str) {
+        self.stop_serving(task_id);
+        // First, so that no journal outlives what it tells of.
+        if let Err(error) = self.remove_journals(task_id) {
             tracing::warn!(task_id, %error, "remove the journals of the task");
         }
         match self.provider.release(task_id) {

@@ -135,6 +135,32 @@ fn without_continuous_synchronisation_the_agent_goes_on_to_the_end_by_itself() {
 }
 
 #[test]
+fn a_target_lets_go_of_its_volumes_at_the_launch_and_takes_them_for_a_synchronisation() {
+    let stage = Stage::set();
+    let id = stage.create(&PostTask {
+        auto_start: Some(true),
+        ..stage.task()
+    });
+    assert_eq!(stage.command(), "START");
+    stage.obeyed("START");
+    stage.says("replicate", "replicating");
+    let mut told = stage.receiver.target_assignments(None, 0).unwrap();
+    let mut hears = |committed, let_go| {
+        let list = stage.receiver.target_assignments(Some(told.generation), 60);
+        told = list.unwrap();
+        let found = &told.assignments[0];
+        assert_eq!((found.committed, found.let_go), (committed, let_go));
+    };
+    stage.says("cutovering", "cutovering");
+    stage.says("finished", "cutovered");
+    hears(true, true);
+    stage.act(&id, "restart").unwrap();
+    hears(true, false);
+    stage.act(&id, "stop").unwrap();
+    hears(true, false);
+}
+
+#[test]
 fn a_pause_and_a_failure_go_on_where_they_were() {
     let stage = Stage::set();
     let id = stage.create(&PostTask {

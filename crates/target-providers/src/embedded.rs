@@ -173,6 +173,10 @@ impl TargetProvider for EmbeddedProvider {
         Ok(())
     }
 
+    fn is_committed(&self, task_id: &str) -> bool {
+        self.ledger.is_committed(task_id)
+    }
+
     fn release(&self, task_id: &str) -> Result<Vec<PathBuf>, ProviderError> {
         self.give_up_claims(task_id);
         let mut removed = Vec::new();

@@ -59,11 +59,14 @@ pub trait TargetProvider: Send + Sync + Debug {
     ) -> Result<Vec<PreparedVolume>, ProviderError>;
 
     /// Notes that the task ended well: its volumes are the target's from now on and are never
-    /// removed by [`Self::release`].
+    /// removed by [`Self::release`]. Lets go of them until the next [`Self::prepare`].
     ///
     /// # Errors
     /// [`ProviderError`] if the ledger cannot be written.
     fn commit(&self, task_id: &str) -> Result<(), ProviderError>;
+
+    /// Whether a task was committed.
+    fn is_committed(&self, task_id: &str) -> bool;
 
     /// Lets go of a task: removes what was made for it, unless it was committed. Existing devices
     /// are left as they are. Returns what was removed.

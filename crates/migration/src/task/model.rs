@@ -147,6 +147,16 @@ impl Task {
         }
     }
 
+    /// Whether the target may use its volumes: it was launched, and is not being synchronised again,
+    /// not even with a pause or a failure in between, which leave the volumes half old and half new.
+    #[must_use]
+    pub fn target_is_free(self) -> bool {
+        use TaskState as S;
+        let is_held = self.state.is_copying()
+            || matches!(self.state, S::Abort | S::SyncFail | S::SyncFRollbacking);
+        self.launched && !is_held
+    }
+
     /// The command name that an empty mailbox is answered with (SMS, ShowCommand).
     #[must_use]
     pub fn idle_command(task: Option<Self>) -> &'static str {
@@ -252,6 +262,26 @@ mod tests {
         }
         task.state = TaskState::Aborting;
         assert_eq!(task.wanted_phase(), WantedPhase::Rest);
+    }
+
+    #[test]
+    fn a_target_is_free_from_its_launch_on_but_for_synchronisations() {
+        let mut task = Task::new(true);
+        assert!(!task.target_is_free());
+        task.launched = true;
+        for (state, is_free) in [
+            (TaskState::MigrateSuccess, true),
+            (TaskState::SyncSuccess, true),
+            (TaskState::Running, false),
+            (TaskState::Syncing, false),
+            (TaskState::Abort, false),
+            (TaskState::SyncFail, false),
+            (TaskState::SyncFRollbackSuccess, true),
+            (TaskState::Deleting, true),
+        ] {
+            task.state = state;
+            assert_eq!(task.target_is_free(), is_free, "{state}");
+        }
     }
 
     #[test]

@@ -91,6 +91,7 @@ fn assignment() -> TargetAssignment {
             passphrase: set.passphrase.expose_secret().into(),
         },
         committed: false,
+        let_go: false,
         logs_requested_at: None,
     }
 }
@@ -110,6 +111,36 @@ fn that_a_task_is_ready_is_told_until_it_is_heard() {
     }
     let told: Vec<_> = told.try_iter().collect();
     assert_eq!(told, [Preparing, Ready, Ready]);
+}
+
+#[test]
+fn volumes_of_a_launched_task_are_left_alone_until_something_is_copied_again() {
+    use TargetTaskState::{Preparing, Ready};
+    let directory = tempfile::tempdir().unwrap();
+    let (endpoint, told) = control_plane([200; 4].map(|status| (status, "{}".into())).into());
+    let mut service = service(endpoint, directory.path());
+    let mut assigned = [assignment()];
+    let journal = directory.path().join("state/tasks/t/volume-0.journal");
+    service.carry_out(&assigned).unwrap();
+    assert!(journal.exists());
+
+    assigned[0].committed = true;
+    assigned[0].let_go = true;
+    for _ in 0..2 {
+        service.carry_out(&assigned).unwrap();
+        assert!(service.served.is_empty() && !journal.exists());
+    }
+    assert!(directory.path().join("images/t/0-vda.raw").exists());
+
+    assigned[0].let_go = false;
+    service.carry_out(&assigned).unwrap();
+    assert!(service.served.contains_key("t") && journal.exists());
+    // What it is told again changes nothing.
+    std::fs::write(&journal, "the same").unwrap();
+    service.carry_out(&assigned).unwrap();
+    assert_eq!(std::fs::read(&journal).unwrap(), b"the same");
+    let told: Vec<_> = told.try_iter().collect();
+    assert_eq!(told, [Preparing, Ready, Preparing, Ready]);
 }
 
 #[test]

@@ -44,6 +44,7 @@ pub(crate) async fn target_assignments(
             certificates: certificates::for_target(app, &task.row.id).await?,
             volumes: task.plan.iter().map(assigned).collect(),
             committed: task.rules.launched,
+            let_go: task.rules.target_is_free(),
             logs_requested_at: logs::wanted_since(&task, now_ms()),
             task_id: task.row.id,
         });

@@ -109,6 +109,10 @@ pub struct TargetAssignment {
     pub certificates: CertificateSet,
     /// The migration ended well: keep the volumes when the task goes away.
     pub committed: bool,
+    /// The target is launched, or may be: the receiver lets go of its volumes, and takes them again
+    /// when this is false, because they are to be synchronised once more.
+    #[serde(default)]
+    pub let_go: bool,
     /// When the logs were asked for that the receiver shall send once, milliseconds since 1970;
     /// absent if none are wanted now.
     #[serde(default, skip_serializing_if = "Option::is_none")]

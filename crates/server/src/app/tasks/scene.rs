@@ -170,7 +170,10 @@ impl Scene {
             }
             (Some(task), Some(stored)) if task != stored => {
                 changes.push(Write::UpdateTask(task));
-                if task.launched != stored.launched {
+                // Once launched, a target lets go of its volumes and takes them again by the state.
+                if task.launched != stored.launched
+                    || task.launched != 0 && task.state != stored.state
+                {
                     changes.extend(target.map(|id| Write::TargetChanged(id, None)));
                 }
             }
