@@ -73,7 +73,6 @@ catalogue! {
     NotAnInteger "SMS.6404" 400 "A parameter is not an integer or out of range." "Correct the named parameter.";
     TimeFormat "SMS.6405" 400 "A time is malformed." "Write times of the day as HH:MM.";
     TooFewDisks "SMS.1311" 400 "The target has too few disks." "Name a target disk for every disk that is migrated, or leave out source disks.";
-    TooManySources "SMS.6501" 400 "There are too many source servers." "Delete source servers that are no longer needed.";
     FirmwareDiffers "SMS.6504" 400 "Source and target start by different firmware." "Choose a target that starts by the firmware of the source.";
     FileSystem "SMS.6509" 400 "The file system does not permit it." "Keep the size of the named volume.";
     NoDisks "SMS.6519" 400 "The source server has no disk that could be migrated." "Run the agent as root, so that it sees the disks.";
@@ -117,7 +116,6 @@ catalogue! {
     CannotDelete "SMS.7719" 400 "The task cannot be deleted in its present state." "Stop it first and wait until it is stopped.";
     OnlyContinuousSync "SMS.7721" 400 "Cloning and cut-over are possible only during continuous synchronisation." "Wait until the task is SYNCING; a task without syncing cuts over by itself.";
     OnlyAfterLaunch "SMS.7722" 400 "The task can be restarted only after the target has been launched." "Use start for a task that was paused or failed.";
-    DeleteNeedsAgent "SMS.7723" 400 "The task cannot be deleted while its agent is not connected." "Start the agent on the source server.";
     ChangestateMissing "SMS.7726" 400 "copystate or migrationcycle is missing." "Give both.";
     ChangestateEmpty "SMS.7727" 400 "copystate or migrationcycle is empty." "Give both a value of the API reference.";
     ChangestatePair "SMS.7728" 400 "copystate and migrationcycle do not fit each other." "Use a pair of the API reference.";
@@ -132,18 +130,7 @@ catalogue! {
     // What else SMS has a code for and a control plane of ours can say: findings of feasibility
     // checks, failures that agents report, limits of requests.
     SourceRecordGone "SMS.0507" 400 "The record of the source server is gone." "Restart the agent, so that it registers again.";
-    SourceDisksChanged "SMS.0515" 400 "The disks of the source server are no longer those of the task." "Make a new task for the disks as they are now.";
     MigrationFailed "SMS.1801" 400 "The migration failed." "Read the reason in the log of the agent and start the task again.";
-    MigrationPaused "SMS.1802" 400 "The migration was paused." "Start the task again.";
-    HeaderMissing "SMS.6015" 400 "A header is missing." "Send the named header.";
-    DomainIdInvalid "SMS.6035" 400 "The domain id is missing or malformed." "Give an id as listed by GET /v3/auth/domains.";
-    ProgressMalformed "SMS.6102" 400 "The progress report is malformed." "Compare the named member with the API reference.";
-    ProgressDisk "SMS.6103" 400 "The progress report names a disk that the task does not have." "Report the disks of the task.";
-    NoSpeedLimit "SMS.6302" 400 "The task has no speed limit." "Set one with POST /v3/tasks/{task_id}/speed-limit.";
-    AgentTooOld "SMS.6303" 400 "The agent is too old for this." "Install the agent of this control plane.";
-    TextEncoding "SMS.6401" 400 "A text is not UTF-8." "Send UTF-8.";
-    QuotaReached "SMS.6407" 400 "The quota is used up." "Delete what is no longer needed.";
-    CheckRunning "SMS.6502" 400 "The feasibility check has not ended." "Wait until the source server is waiting or unavailable.";
     OsVersion "SMS.6503" 400 "The version of the operating system is not supported." "Compare it with the list of supported versions.";
     FirmwareUnknown "SMS.6505" 400 "The firmware of the source server is not known." "Give firmware as BIOS or UEFI.";
     CpuUnknown "SMS.6506" 400 "The number of CPUs is not known." "Give cpu_quantity.";

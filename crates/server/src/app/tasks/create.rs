@@ -261,6 +261,7 @@ fn new_task(
             source_id: source.id.clone(),
             target_id: Some(target.id.clone()),
             template_id: body.vm_template_id.clone().filter(|id| !id.is_empty()),
+            clone_template_id: body.clonevm_template_id.clone().filter(|id| !id.is_empty()),
             name: body.name.clone().unwrap_or_default(),
             state: String::new(),
             phase: String::new(),

@@ -9,6 +9,7 @@ mod report;
 mod scene;
 mod settings;
 mod show;
+mod target_view;
 mod update;
 mod views;
 
