@@ -221,6 +221,16 @@ CREATE TABLE reports (
     report  TEXT NOT NULL                 -- JSON
 );
 
+-- What came of starting what a target has received.
+CREATE TABLE boots (
+    task_id  TEXT NOT NULL REFERENCES tasks (id) ON DELETE CASCADE,
+    boot_id  TEXT NOT NULL,
+    ended_at BIGINT NOT NULL,
+    summary  TEXT NOT NULL,               -- JSON: the report without what is long
+    report   TEXT NOT NULL,               -- JSON
+    PRIMARY KEY (task_id, boot_id)
+);
+
 -- Documents of tasks: heads that name the upload in force, and the parts of uploads. An upload that
 -- no head names is under way, or came to nothing.
 CREATE TABLE proofs (

@@ -145,34 +145,11 @@ catalogue! {
     BootLoaderUnsupported "SMS.6516" 400 "The boot loader is not GRUB." "Install GRUB.";
     RsyncMissing "SMS.6517" 400 "rsync is missing on the source server." "Install rsync, if files are migrated one by one.";
     RawDevices "SMS.6518" 400 "The source server uses raw devices." "Migrate what is on them by other means.";
-    CallerWithoutRole "SMS.6523" 403 "The caller has no role." "Have an administrator give one.";
-    BootPartition "SMS.6531" 400 "The boot partition is missing." "Include the disk that it is on.";
     SystemDiskFirst "SMS.6532" 400 "The system disk is not the first disk." "Put the system disk first.";
-    VssUnavailable "SMS.6533" 400 "The volume shadow copy service does not run." "Start it.";
-    UefiTargetNotMade "SMS.6535" 400 "A target that starts by UEFI cannot be made automatically." "Prepare one and name it.";
     SystemDiskLarge "SMS.6537" 400 "The system disk is larger than 1 TB." "Choose a target that can hold it.";
-    SourceFrozen "SMS.6542" 400 "The source server is frozen." "Have it released.";
     MuchData "SMS.6543" 400 "More than 1 TB has to be copied, which takes long." "Plan for it, or leave disks out.";
-    NetworkPoor "SMS.6544" 400 "The network between source and target is poor." "Check loss, delay and bandwidth of the way.";
     DiskSlow "SMS.6547" 400 "A disk of the source server answers slowly." "Migrate when there is less load.";
-    TargetAddress "SMS.6562" 400 "The address of the target cannot be used." "Give an address that the source reaches.";
-    InitrdMissing "SMS.6563" 400 "The initial ramdisk of the source server is missing." "Make it with the tools of the distribution.";
-    GrubModulesMissing "SMS.6564" 400 "GRUB lacks the modules for BIOS." "Install the package grub-pc-bin or its like.";
-    TargetAddressMissing "SMS.6602" 400 "The target has no address." "Give it one.";
-    OsConflict "SMS.6610" 400 "Source and target have different operating systems." "Choose a target of the same family.";
-    NoBlockMethodForOs "SMS.6616" 400 "This operating system cannot be migrated block by block." "Use another method.";
-    NoBlockMethodForKernel "SMS.6617" 400 "This kernel cannot be migrated block by block." "Use another method, or another kernel.";
-    NoDefaultProject "SMS.7304" 400 "There is no default migration project." "Make one the default.";
-    DefaultProjectExists "SMS.7313" 400 "There is a default migration project already." "Change the default with PUT /v3/migprojects/{mig_project_id}/default.";
-    RegionMismatch "SMS.7321" 400 "The region is not that of the migration project." "Use the region of the project.";
-    SourceIsTarget "SMS.7605" 400 "The source server is the target of a task." "Choose another machine.";
-    TaskNotOfSource "SMS.7606" 400 "The source server has no task." "Create one first.";
     LogsNotPossible "SMS.7707" 400 "The agent is too old to give its logs." "Install the agent of this control plane.";
-    ProjectInvalid "SMS.7724" 400 "The project is missing or not known." "Give project_id and project_name as listed by GET /v3/projects.";
-    RegionInvalid "SMS.7725" 400 "The region is not known." "Use the region of the control plane.";
-    TargetInvalid "SMS.8105" 400 "The target cannot be used." "List targets with GET /rehost/v1/targets and choose one that is connected.";
-    NoAccess "SMS.9003" 403 "The caller has no permission to this." "Have an administrator give the right role.";
-    EnterpriseProject "SMS.9005" 400 "The enterprise project cannot be used." "Use another one, or none.";
 
     // Rehost: joining.
     JoinTokenUnknown "REHOST.1001" 403 "There is no such join token." "Make one with rehost join-token and copy it whole.";
@@ -188,7 +165,10 @@ catalogue! {
     NotATarget "REHOST.2003" 403 "This route is for targets only." "Join as a target with rehost receive --join.";
     TargetRegistration "REHOST.2004" 400 "The registration of the target is malformed." "Correct the named member.";
     TaskNotOfTarget "REHOST.2005" 404 "The task is not bound to this target." "Fetch the assignments again.";
-    NotASource "REHOST.2006" 403 "This route is for the task's source server only." "Join as a source with rehost agent --join.";
+
+    // Rehost: starting what was received.
+    BootUnknown "REHOST.6001" 404 "There is no such boot." "List them with GET /rehost/v1/tasks/{task_id}/boots.";
+    NothingBoots "REHOST.6002" 400 "The target of this task starts nothing." "Start its receiver with --boot, choose a source server with a system disk, and leave start_target_server on.";
 
     // Rehost: reports and proofs.
     ProofAbsent "REHOST.3001" 404 "There is no proof of this task yet." "Wait until the final round has been compared.";

@@ -1,6 +1,7 @@
 //! Migration tasks: making, showing, driving, removing.
 
 mod act;
+pub(crate) mod boots;
 mod create;
 mod delete;
 mod placement;
