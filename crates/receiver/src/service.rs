@@ -343,6 +343,7 @@ fn to_receive(volume: PreparedVolume, folder: &Path) -> VolumeToReceive {
         medium: volume.volume,
         made_empty: volume.made_empty,
         journal: journal(folder, volume.index),
+        kept: folder.join(format!("volume-{}.kept", volume.index)),
     }
 }
 

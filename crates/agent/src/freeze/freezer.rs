@@ -141,10 +141,7 @@ impl GuardedFreezer {
         if roots.is_empty() {
             return Ok(write_out(&nodes)?);
         }
-        tracing::info!(
-            file_systems = roots.len(),
-            "freezing the source for the final round"
-        );
+        tracing::info!(file_systems = roots.len(), "freezing the source");
         // What is written out now need not be written out while everybody waits.
         for root in &roots {
             if let Err(errno) = rustix::fs::syncfs(root) {

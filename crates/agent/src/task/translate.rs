@@ -109,7 +109,7 @@ impl Translator {
                 "replicate",
                 "replicating",
             ),
-            Phase::Audit | Phase::Survey => return,
+            Phase::Audit | Phase::Survey | Phase::PointRound => return,
             Phase::Sync { .. } => (
                 Subtask::SyncLinuxBlock,
                 TaskPhase::Syncing,
@@ -241,9 +241,13 @@ impl Observer for Translator {
                     "the target looks at what its disks hold, since it may have been started",
                 );
             }
+            Event::PhaseBegan(Phase::PointRound) => {
+                tracing::info!("holding the source for a rehearsal point");
+                self.trace("holding the source for a rehearsal point");
+            }
             // They belong to no subtask, and the percentage of the one at hand is not that of the check.
             Event::Progress(Progress {
-                phase: Phase::Audit | Phase::Survey,
+                phase: Phase::Audit | Phase::Survey | Phase::PointRound,
                 ..
             }) => {}
             Event::PhaseBegan(phase) => {
@@ -289,6 +293,19 @@ impl Observer for Translator {
             }
             Event::Thawed { downtime_seconds } => {
                 tracing::info!(downtime_seconds, "the source works again");
+            }
+            Event::PointKept {
+                point,
+                held_seconds,
+            } => {
+                tracing::info!(point, held_seconds, "the target holds a rehearsal point");
+                self.trace(&format!(
+                    "the target holds the point {point}; the source was held for {held_seconds:.1} s"
+                ));
+            }
+            Event::PointFailed { point, reason } => {
+                tracing::warn!(point, reason, "the target holds no rehearsal point");
+                self.trace(&format!("the point {point} is not held: {reason}"));
             }
         }
     }
