@@ -8,7 +8,7 @@ use clap::Args;
 use crate::bpf;
 use crate::debian::{self, Need};
 use crate::process::{self, cargo, say, succeeds, target_dir};
-use crate::python;
+use crate::{image, python, qemu};
 
 /// A version known to read `.config/nextest.toml`.
 const NEXTEST_VERSION: &str = "0.9.143";
@@ -22,6 +22,10 @@ const TEST_TOOLS: &[Need] = &[
     (
         "qemu-utils",
         "qemu-img is the judge of the qcow2 images that are made",
+    ),
+    (
+        "binutils",
+        "strip makes the executable small that goes into the helper system",
     ),
     (
         "bpftool",
@@ -92,13 +96,17 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     debian::install(debian::DISK_TOOLS)?;
     debian::install(TEST_TOOLS)?;
     debian::install(bpf::COMPILERS)?;
+    qemu::install()?;
     install_nextest()?;
     let pythons = Pythons {
         sdk: python::with_sdk()?,
         schemathesis: python::with_schemathesis()?,
     };
 
-    // Builds everything first, the executable that whole-system tests start included.
+    // Builds everything first, the executable that whole-system tests start included, which also is
+    // the first program of the helper system.
+    run_tests(&pythons, &["--no-run".to_owned()])?;
+    image::make_of_tested()?;
     run_tests(&pythons, &options.nextest)?;
     if options.nextest.is_empty() {
         process::run(cargo().args(["test", "--locked", "--workspace", "--doc", "--quiet"]))?;
