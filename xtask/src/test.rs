@@ -36,6 +36,10 @@ const TEST_TOOLS: &[Need] = &[
         "makes btrfs, and is the judge of copies of what is used of it",
     ),
     (
+        "busybox-static",
+        "is the only program of the small systems that machines boot in tests",
+    ),
+    (
         "dosfstools",
         "makes FAT and checks copies of what is used of it",
     ),
@@ -60,6 +64,7 @@ const TEST_TOOLS: &[Need] = &[
         "ntfs-3g",
         "makes NTFS, writes to it, and reads copies of what is used of it",
     ),
+    ("ovmf", "is the UEFI firmware of machines"),
     (
         "partclone",
         "tells what is used of a file system, to compare with what we tell",
