@@ -45,7 +45,8 @@ pub(crate) fn install(needs: &[Need]) -> Result<()> {
         .args(missing.iter().map(|(package, _)| package)))
 }
 
-fn is_installed(package: &str) -> bool {
+/// Whether a package is there, in whatever version.
+pub(crate) fn is_installed(package: &str) -> bool {
     let query = ["--show", "--showformat=${db:Status-Status}", package];
     Command::new("dpkg-query")
         .args(query)
@@ -54,7 +55,10 @@ fn is_installed(package: &str) -> bool {
 }
 
 /// `apt-get` as a user who may install, never asking questions.
-fn apt_get() -> Result<Command> {
+///
+/// # Errors
+/// If this user may not.
+pub(crate) fn apt_get() -> Result<Command> {
     let is_root = Command::new("id")
         .arg("-u")
         .output()

@@ -11,6 +11,7 @@ mod fuzz;
 mod openapi;
 mod process;
 mod python;
+mod systems;
 mod test;
 
 use std::process::ExitCode;
