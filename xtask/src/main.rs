@@ -13,6 +13,7 @@ mod openapi;
 mod process;
 mod python;
 mod qemu;
+mod systems;
 mod test;
 
 use std::process::ExitCode;

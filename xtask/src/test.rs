@@ -1,14 +1,15 @@
-//! `cargo xtask test`: every test there is, after installing what they need.
+//! `cargo xtask test`: every test there is, after installing what they need. Those that run whole
+//! servers for minutes are a stage of their own, `cargo xtask test systems`.
 
 use std::path::PathBuf;
 
 use anyhow::Result;
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use crate::bpf;
 use crate::debian::{self, Need};
 use crate::process::{self, cargo, say, succeeds, target_dir};
-use crate::{image, python, qemu};
+use crate::{image, python, qemu, systems};
 
 /// A version known to read `.config/nextest.toml`.
 const NEXTEST_VERSION: &str = "0.9.143";
@@ -82,15 +83,30 @@ const TEST_TOOLS: &[Need] = &[
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
     cargo xtask test\n  \
+    cargo xtask test systems                  servers under QEMU are migrated and booted\n  \
+    cargo xtask test systems --json FILE -- lvm\n  \
     cargo xtask test -- main_job              tests with this in their name\n  \
     cargo xtask test -- -E 'package(rehost-volumes)'\n  \
     cargo xtask test -- contract              20,000 requests made from the OpenAPI document, twice\n  \
     REHOST_KILLS=20 REHOST_DISK_MIB=4096 cargo xtask test -- kill_anything\n  \
     REHOST_VICTIM=receiver cargo xtask test -- kill_anything")]
 pub(crate) struct Options {
+    /// Run these instead of the others.
+    #[arg(value_enum)]
+    stage: Option<Stage>,
+    /// Where `systems` writes what each server showed.
+    #[arg(long, value_name = "FILE", requires = "stage")]
+    json: Option<PathBuf>,
     /// Given to `cargo nextest run`: a part of a test's name, or any of its options.
     #[arg(last = true)]
     nextest: Vec<String>,
+}
+
+/// Tests that are run apart.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Stage {
+    /// Debian servers in several disk layouts, migrated while they work.
+    Systems,
 }
 
 /// Installs, builds once, runs.
@@ -103,6 +119,9 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     debian::install(bpf::COMPILERS)?;
     qemu::install()?;
     install_nextest()?;
+    if let Some(Stage::Systems) = options.stage {
+        return systems::test(options.json.as_deref(), &options.nextest);
+    }
     let pythons = Pythons {
         sdk: python::with_sdk()?,
         schemathesis: python::with_schemathesis()?,
