@@ -9,6 +9,7 @@ mod buffer;
 mod chunk;
 mod error;
 mod file;
+mod gpt;
 mod hashing;
 mod holes;
 mod image;
@@ -27,6 +28,7 @@ pub use chunk::{
 };
 pub use error::VolumeError;
 pub use file::FileVolume;
+pub use gpt::{GptAsCopied, GptBackup, move_gpt_backup};
 pub use hashing::hash_chunks;
 pub use holes::HoleFinder;
 pub use image::{ImageFormat, create_image, open_source, open_target};
