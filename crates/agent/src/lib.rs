@@ -16,6 +16,7 @@ mod access;
 mod backoff;
 mod device_number;
 pub mod freeze;
+pub mod hooks;
 pub mod inventory;
 mod mailbox;
 mod mounts;

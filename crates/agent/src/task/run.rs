@@ -138,7 +138,8 @@ impl TaskRun {
             tracking::track(&self.task_id, &mut volumes, &paths);
         }
         let mut freezer = GuardedFreezer::new(paths, GuardCommand::of_this_executable())
-            .with_quiet_time(shared.quiet_time.clone());
+            .with_quiet_time(shared.quiet_time.clone())
+            .with_hooks(shared.hooks.clone());
         let asked = self.ask(|| {
             let streams = wanted_streams(&shared.client, &self.task_id)?;
             Ok((task_tls(&shared.client, &self.task_id)?, streams))

@@ -12,6 +12,7 @@ use rehost_sms_api::client::Client;
 
 use super::run::{End, TaskRun};
 use super::tracking;
+use crate::hooks::Hooks;
 use crate::inventory::Disk;
 use crate::options::{Changes, CopyScope};
 use crate::quiet::QuietTime;
@@ -37,6 +38,8 @@ pub(crate) struct Shared {
     pub changes: Changes,
     /// Pause between two sync rounds.
     pub sync_interval: Duration,
+    /// What is called around the freeze.
+    pub hooks: Hooks,
     pub disks: Mutex<Vec<Disk>>,
 }
 
