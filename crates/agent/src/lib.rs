@@ -14,6 +14,7 @@
 
 mod access;
 mod backoff;
+mod copy_plan;
 mod device_number;
 pub mod freeze;
 pub mod hooks;

@@ -362,6 +362,7 @@ fn body_of(operation: &Operation, who: Who) -> Value {
             return json!({ "state": "ready", "message": "", "paths": [] });
         }
         "update_report" => return json!(MigrationReport::default()),
+        "update_copy_plan" => return json!({ "disks": [] }),
         "update_disk_info" => {
             return json!({ "disks": [{ "name": "/dev/vda", "size": 1 << 30 }] });
         }

@@ -20,6 +20,7 @@
 
 mod access_keys;
 mod audit;
+mod copy_plans;
 mod counters;
 mod database;
 mod directory;

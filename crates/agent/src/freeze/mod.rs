@@ -15,6 +15,7 @@ mod targets;
 
 pub use freezer::{GuardCommand, GuardedFreezer};
 pub use guard::freeze_guard_main;
+pub(crate) use targets::mounted_upon;
 
 /// Longest time that anything stays frozen, in seconds. The final round sends what changed during
 /// one sync round and reads the disks; a round that takes longer than this is given up and void.

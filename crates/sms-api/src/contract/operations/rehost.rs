@@ -2,7 +2,7 @@
 
 use super::{Access, Operation, Tag};
 use crate::rehost::{
-    JoinRequest, JoinResponse, JoinTokenRequest, JoinTokenResponse, MigrationReport,
+    CopyPlan, JoinRequest, JoinResponse, JoinTokenRequest, JoinTokenResponse, MigrationReport,
     SourceAssignment, StoredLogArchive, TargetAssignments, TargetAssignmentsQuery, TargetList,
     TargetRegistration, TargetTaskReport,
 };
@@ -72,6 +72,29 @@ pub(super) const OPERATIONS: &[Operation] = &[
     .takes::<TargetTaskReport>()
     .access(Access::Receiver)
     .trace("reportTargetTask"),
+    Operation::get(
+        "/rehost/v1/sources/{source_id}/copy-plan",
+        "show_copy_plan",
+        "ShowCopyPlan",
+    )
+    .about(
+        Tag::SOURCES,
+        "Show how the disks of a source server are going to be copied",
+    )
+    .gives::<CopyPlan>()
+    .access(Access::AgentOrReader),
+    Operation::put(
+        "/rehost/v1/sources/{source_id}/copy-plan",
+        "update_copy_plan",
+        "UpdateCopyPlan",
+    )
+    .about(
+        Tag::SOURCES,
+        "Say how the disks of a source server are going to be copied (called by the agent)",
+    )
+    .takes::<CopyPlan>()
+    .access(Access::Agent)
+    .trace("updateCopyPlan"),
     Operation::get(
         "/rehost/v1/tasks/{task_id}/assignment",
         "show_source_assignment",
