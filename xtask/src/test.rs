@@ -52,6 +52,10 @@ const TEST_TOOLS: &[Need] = &[
         "lvm2",
         "makes volume groups, without the kernel's help, and says where volumes lie",
     ),
+    (
+        "mariadb-server",
+        "its hook is tried with a server of its own, which changes must wait for",
+    ),
     ("mdadm", "is the judge of the superblocks that tests make"),
     (
         "mount",

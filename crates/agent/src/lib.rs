@@ -14,8 +14,10 @@
 
 mod access;
 mod backoff;
+mod copy_plan;
 mod device_number;
 pub mod freeze;
+pub mod hooks;
 pub mod inventory;
 mod mailbox;
 mod mounts;

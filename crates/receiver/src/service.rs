@@ -14,8 +14,10 @@ use rehost_sms_api::client::{Client, ClientError};
 use rehost_sms_api::rehost::{
     JoinRole, TargetAssignment, TargetDevice, TargetRegistration, TargetTaskReport, TargetTaskState,
 };
-use rehost_target_providers::{EmbeddedProvider, Ledger, PreparedVolume, TargetProvider};
-use rehost_volumes::open_source;
+use rehost_target_providers::{
+    EmbeddedProvider, Ledger, PreparedVolume, TargetProvider, VolumeFormat, VolumeRequest,
+};
+use rehost_volumes::{GptBackup, open_source};
 
 use crate::ReceiverOptions;
 use crate::assignment::{changes, request};
@@ -170,7 +172,7 @@ impl Service {
         for task in assigned.iter().filter(|task| task.committed) {
             // Also one that is synchronised again already, if this receiver was away meanwhile.
             if task.let_go || !self.provider.is_committed(&task.task_id) {
-                self.let_go(&task.task_id);
+                self.let_go(task);
             }
         }
         let changes = changes(assigned, self.served.keys(), &self.provider.open_tasks());
@@ -275,8 +277,19 @@ impl Service {
 
     /// Lets go of the volumes of a task that ended well: whoever uses them writes to them, and no
     /// journal knows.
-    fn let_go(&mut self, task_id: &str) {
+    fn let_go(&mut self, task: &TargetAssignment) {
+        let task_id = task.task_id.as_str();
         self.stop_serving(task_id);
+        // Journals are there until the volumes were let go of: from then on nothing is written here.
+        if task.let_go && self.journals(task_id).exists() {
+            for volume in task
+                .volumes
+                .iter()
+                .filter_map(|volume| request(volume).ok())
+            {
+                self.fit_partition_table(task_id, &volume);
+            }
+        }
         if let Err(error) = self.remove_journals(task_id) {
             // What is not committed is tried again.
             tracing::error!(task_id, %error, "remove the journals of the task");
@@ -288,6 +301,29 @@ impl Service {
                 error = &error as &dyn std::error::Error,
                 "note that the task ended well"
             );
+        }
+    }
+
+    /// Moves the end of a partition table to the end of a device that is larger than the source disk.
+    /// One that cannot be moved keeps nobody from starting the target.
+    fn fit_partition_table(&self, task_id: &str, volume: &VolumeRequest) {
+        let path = match &volume.format {
+            VolumeFormat::Device(path) => path,
+            VolumeFormat::Raw | VolumeFormat::Qcow2 => return,
+        };
+        match self.provider.fit_partition_table(task_id, volume) {
+            Ok(GptBackup::Moved) => tracing::info!(
+                task_id,
+                device = %path.display(),
+                "the partition table ends with the device now"
+            ),
+            Ok(GptBackup::NoTable | GptBackup::AtTheEnd) => {}
+            Err(error) => tracing::warn!(
+                task_id,
+                device = %path.display(),
+                error = &error as &dyn std::error::Error,
+                "the backup of the partition table is not at the end of the device"
+            ),
         }
     }
 

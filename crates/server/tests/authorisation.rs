@@ -369,6 +369,7 @@ fn body_of(operation: &Operation, who: Who) -> Value {
             });
         }
         "update_report" => return json!(MigrationReport::default()),
+        "update_copy_plan" => return json!({ "disks": [] }),
         "update_disk_info" => {
             return json!({ "disks": [{ "name": "/dev/vda", "size": 1 << 30 }] });
         }

@@ -7,7 +7,7 @@ use rehost_sms_api::bodies::{
     ServerDisk,
 };
 use rehost_sms_api::errors::ErrorCode;
-use rehost_sms_api::rehost::JoinRole;
+use rehost_sms_api::rehost::{ChangeMethod, ConsistencyGrade, CopyPlan, DiskCopyPlan, JoinRole};
 use support::stage::{Stage, assert_refused};
 use support::{ControlPlane, source};
 
@@ -326,4 +326,31 @@ fn lists_find_what_fits() {
         (overview.waiting, overview.unconfigured),
         (Some(2), Some(1))
     );
+}
+
+#[test]
+fn a_copy_plan_is_replaced_whole_and_goes_with_its_source() {
+    let stage = Stage::set();
+    let (agent, operator, id) = (&stage.agent, &stage.operator, &stage.source_id);
+    assert_refused(operator.get_copy_plan(id), ErrorCode::CopyPlanAbsent);
+    let plan = CopyPlan {
+        disks: vec![DiskCopyPlan {
+            name: "/dev/vda".into(),
+            change_method: ChangeMethod::Comparison,
+            change_reason: "no BTF".into(),
+            grade: ConsistencyGrade::BestEffort,
+            grade_reasons: vec!["/mnt (vfat) cannot be frozen".into()],
+        }],
+        hooks: vec!["50-mariadb".into()],
+        hook_error: String::new(),
+    };
+    for plan in [plan, CopyPlan::default()] {
+        agent.put_copy_plan(id, &plan).unwrap();
+        assert_eq!(operator.get_copy_plan(id).unwrap(), plan);
+        assert_eq!(agent.get_copy_plan(id).unwrap(), plan);
+    }
+    let refused = agent.put_copy_plan("another", &CopyPlan::default());
+    assert_refused(refused, ErrorCode::SourceUnknown);
+    operator.delete_server(id).unwrap();
+    assert_refused(operator.get_copy_plan(id), ErrorCode::SourceUnknown);
 }

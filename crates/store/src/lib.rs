@@ -21,6 +21,7 @@
 mod access_keys;
 mod audit;
 mod boots;
+mod copy_plans;
 mod counters;
 mod database;
 mod directory;

@@ -6,7 +6,9 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use rehost_volumes::{ImageFormat, Volume, WindowVolume, create_image, open_target};
+use rehost_volumes::{
+    GptBackup, ImageFormat, Volume, WindowVolume, create_image, move_gpt_backup, open_target,
+};
 
 use crate::removal::{check_id, file_error, remove_if_there, remove_things};
 use crate::{
@@ -166,6 +168,23 @@ impl TargetProvider for EmbeddedProvider {
                 VolumeFormat::Device(path) => self.device(task_id, request, path),
             })
             .collect()
+    }
+
+    fn fit_partition_table(
+        &self,
+        task_id: &str,
+        request: &VolumeRequest,
+    ) -> Result<GptBackup, ProviderError> {
+        let VolumeFormat::Device(path) = &request.format else {
+            // Images are made as large as their disk.
+            return Ok(GptBackup::AtTheEnd);
+        };
+        if !self.devices.iter().any(|offered| offered == path) {
+            return Err(ProviderError::NotOffered { path: path.clone() });
+        }
+        self.claim(task_id, path)?;
+        let medium = open_target(path)?;
+        Ok(move_gpt_backup(&*medium, request.size_bytes)?)
     }
 
     fn commit(&self, task_id: &str) -> Result<(), ProviderError> {

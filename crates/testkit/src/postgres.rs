@@ -43,9 +43,20 @@ impl PostgresCluster {
     /// # Errors
     /// If PostgreSQL is not installed or does not start.
     pub fn start() -> Result<Self> {
+        Self::start_in(&std::env::temp_dir())
+    }
+
+    /// As [`PostgresCluster::start`], with everything below a directory that others may enter, such as
+    /// where a file system is mounted.
+    ///
+    /// # Errors
+    /// If PostgreSQL is not installed or does not start.
+    pub fn start_in(parent: &Path) -> Result<Self> {
         let binaries = binaries()?;
         let user = ordinary_user()?;
-        let directory = tempfile::Builder::new().prefix("rehost-pg-").tempdir()?;
+        let directory = tempfile::Builder::new()
+            .prefix("rehost-pg-")
+            .tempdir_in(parent)?;
         if let Some(user) = user {
             std::os::unix::fs::chown(directory.path(), Some(user.id), Some(user.group))
                 .context("give the directory to the user of the server")?;
@@ -83,6 +94,42 @@ impl PostgresCluster {
             &format!("CREATE ROLE {ROLE} LOGIN PASSWORD '{PASSWORD}'"),
         )?;
         Ok(cluster)
+    }
+
+    /// Its directory, with the socket and the data.
+    #[must_use]
+    pub fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// How a superuser connects, as libpq understands it.
+    #[must_use]
+    pub fn connection(&self) -> String {
+        let (directory, port) = (self.directory().display(), self.port);
+        format!("host={directory} port={port} user=postgres dbname=postgres")
+    }
+
+    /// Asks a copy of a cluster's directory, which no server works with: PostgreSQL first does what it
+    /// does at a start after a crash. Gives all that it said.
+    ///
+    /// # Errors
+    /// If PostgreSQL cannot use the copy.
+    pub fn ask_copy(directory: &Path, database: &str, sql: &str) -> Result<String> {
+        let (binaries, user) = (binaries()?, ordinary_user()?);
+        // The server that the copy was made of lives on.
+        std::fs::remove_file(directory.join("data/postmaster.pid"))
+            .context("take the copy of the server's lock away")?;
+        let question = directory.join("question");
+        std::fs::write(&question, sql).context("write the question")?;
+        let mut command = as_user(&binaries.join("postgres"), user, directory);
+        command
+            .args(["--single", "-D"])
+            .arg(directory.join("data"))
+            .arg(database)
+            .stdin(std::fs::File::open(&question)?);
+        let output = succeed(&mut command)?;
+        let said = [output.stdout, output.stderr].concat();
+        Ok(String::from_utf8_lossy(&said).into_owned())
     }
 
     /// Makes an empty database and gives its URL, such as

@@ -9,6 +9,7 @@ mod buffer;
 mod chunk;
 mod error;
 mod file;
+mod gpt;
 mod hashing;
 mod held;
 mod holes;
@@ -28,6 +29,7 @@ pub use chunk::{
 };
 pub use error::VolumeError;
 pub use file::FileVolume;
+pub use gpt::{GptAsCopied, GptBackup, move_gpt_backup};
 pub use hashing::hash_chunks;
 pub use held::{HeldVolume, PointVolume};
 pub use holes::HoleFinder;

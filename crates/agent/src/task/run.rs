@@ -9,6 +9,7 @@
 //! A rest (paused, deleted, the agent ends) is possible everywhere, and everything can be begun
 //! again: what has arrived is not sent again.
 
+use std::collections::BTreeMap;
 use std::error::Error;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -134,11 +135,15 @@ impl TaskRun {
         let shared = &self.shared;
         let disks = shared.disks();
         let (mut volumes, paths) = open_volumes(&assignment.volumes, &disks)?;
-        if shared.changes != Changes::Compare {
-            tracking::track(&self.task_id, &mut volumes, &paths);
-        }
+        let begun = if shared.changes == Changes::Compare {
+            BTreeMap::new()
+        } else {
+            tracking::track(&self.task_id, &mut volumes, &paths)
+        };
+        shared.tell_copy_plan(&begun);
         let mut freezer = GuardedFreezer::new(paths, GuardCommand::of_this_executable())
-            .with_quiet_time(shared.quiet_time.clone());
+            .with_quiet_time(shared.quiet_time.clone())
+            .with_hooks(shared.hooks.clone());
         let asked = self.ask(|| {
             let streams = wanted_streams(&shared.client, &self.task_id)?;
             Ok((task_tls(&shared.client, &self.task_id)?, streams))

@@ -1,5 +1,6 @@
 //! Has one task at most: starts it, lets it rest, goes on with it after a restart.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, channel};
@@ -12,10 +13,12 @@ use rehost_sms_api::client::Client;
 
 use super::run::{End, TaskRun};
 use super::tracking;
+use crate::copy_plan::{self, Marked};
+use crate::hooks::Hooks;
 use crate::inventory::Disk;
 use crate::options::{Changes, CopyScope};
 use crate::quiet::QuietTime;
-use crate::reports::Outbox;
+use crate::reports::{Outbox, Report, Slot};
 use crate::state::{CurrentTask, StateStore, TaskPhase};
 
 /// How long a task may take to come to rest. It is prompt, unless it hangs in a call to a control
@@ -37,6 +40,8 @@ pub(crate) struct Shared {
     pub changes: Changes,
     /// Pause between two sync rounds.
     pub sync_interval: Duration,
+    /// What is called around the freeze.
+    pub hooks: Hooks,
     pub disks: Mutex<Vec<Disk>>,
 }
 
@@ -53,6 +58,12 @@ impl Shared {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
+    }
+
+    /// Tells the control plane how the disks will be copied; see [`copy_plan::make`].
+    pub(crate) fn tell_copy_plan(&self, begun: &BTreeMap<String, Marked>) {
+        let plan = copy_plan::make(&self.disks(), self.changes, &self.hooks, begun);
+        self.outbox.put(Slot::CopyPlan, Report::CopyPlan(plan));
     }
 
     /// There is a newer inventory.

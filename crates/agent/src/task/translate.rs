@@ -354,6 +354,7 @@ mod tests {
                 Report::Progress(body) => {
                     format!("{}-{}", body.subtask_name.unwrap(), body.progress.unwrap())
                 }
+                Report::CopyPlan(_) => "copy plan".into(),
                 Report::Figures(body) => format!("round {}", body.volumes[0].rounds),
                 Report::CopyState(body) => {
                     format!(

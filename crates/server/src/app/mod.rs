@@ -9,6 +9,7 @@ pub(crate) mod audit_log;
 pub(crate) mod certificates;
 pub(crate) mod checks;
 pub(crate) mod consistency_export;
+pub(crate) mod copy_plans;
 mod documents;
 mod kept;
 pub(crate) mod list;

@@ -7,15 +7,16 @@ use axum::response::{IntoResponse as _, Response};
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use rehost_sms_api::bodies::EmptyResult;
 use rehost_sms_api::rehost::{
-    CloudServerResponse, Health, JoinRequest, JoinTokenRequest, JoinTokenResponse, MigrationReport,
-    SourceAssignment, TargetAssignments, TargetList, TargetRegistration, TargetTaskReport,
+    CloudServerResponse, CopyPlan, Health, JoinRequest, JoinTokenRequest, JoinTokenResponse,
+    MigrationReport, SourceAssignment, TargetAssignments, TargetList, TargetRegistration,
+    TargetTaskReport,
 };
 use serde::Deserialize;
 
 use super::body::JsonBody;
 use super::path::{PathId, PathIds};
 use super::query::QueryOf;
-use crate::app::{self, App, proofs, reports, targets, tasks};
+use crate::app::{self, App, copy_plans, proofs, reports, targets, tasks};
 use crate::audit::AuditObject;
 use crate::errors::ApiError;
 use crate::identity::{self, Caller};
@@ -116,6 +117,26 @@ pub(super) async fn report_target_task(
     JsonBody(body): JsonBody<TargetTaskReport>,
 ) -> Result<Json<EmptyResult>, ApiError> {
     tasks::report_target(&app, &caller, &task_id, &body).await?;
+    Ok(Json(EmptyResult {}))
+}
+
+/// `GET /rehost/v1/sources/{id}/copy-plan`
+pub(super) async fn copy_plan(
+    State(app): State<App>,
+    caller: Caller,
+    PathId(source_id): PathId,
+) -> Result<Json<CopyPlan>, ApiError> {
+    copy_plans::get(&app, &caller, &source_id).await.map(Json)
+}
+
+/// `PUT /rehost/v1/sources/{id}/copy-plan`
+pub(super) async fn put_copy_plan(
+    State(app): State<App>,
+    caller: Caller,
+    PathId(source_id): PathId,
+    JsonBody(body): JsonBody<CopyPlan>,
+) -> Result<Json<EmptyResult>, ApiError> {
+    copy_plans::put(&app, &caller, &source_id, &body).await?;
     Ok(Json(EmptyResult {}))
 }
 

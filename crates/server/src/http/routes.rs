@@ -214,6 +214,10 @@ fn rehost_routes() -> Router<App> {
             delete(rehost::delete_target),
         )
         .route(
+            "/rehost/v1/sources/{source_id}/copy-plan",
+            get(rehost::copy_plan).put(rehost::put_copy_plan),
+        )
+        .route(
             "/rehost/v1/tasks/{task_id}/assignment",
             get(rehost::source_assignment),
         )

@@ -5,7 +5,7 @@ use std::io::{Read, Seek, Write};
 use super::call::Call;
 use super::{Client, ClientError};
 use crate::rehost::{
-    Boot, BootList, BootReport, BootSettings, JoinRequest, JoinResponse, JoinRole,
+    CopyPlan, Boot, BootList, BootReport, BootSettings, JoinRequest, JoinResponse, JoinRole,
     JoinTokenRequest, JoinTokenResponse, MigrationReport, OrderedBoot, SourceAssignment,
     TargetAssignments, TargetList, TargetRegistration, TargetTaskReport,
 };
@@ -163,6 +163,22 @@ impl Client {
     /// [`ClientError`]
     pub fn source_assignment(&self, task_id: &str) -> Result<SourceAssignment, ClientError> {
         self.call(of_rehost("GET", &["tasks", task_id, "assignment"]))
+    }
+
+    /// `PUT /rehost/v1/sources/{source_id}/copy-plan`
+    ///
+    /// # Errors
+    /// [`ClientError`]
+    pub fn put_copy_plan(&self, source_id: &str, body: &CopyPlan) -> Result<(), ClientError> {
+        self.call_for_success(of_rehost("PUT", &["sources", source_id, "copy-plan"]).json(body))
+    }
+
+    /// `GET /rehost/v1/sources/{source_id}/copy-plan`
+    ///
+    /// # Errors
+    /// [`ClientError`]; `REHOST.3008` if there is none yet.
+    pub fn get_copy_plan(&self, source_id: &str) -> Result<CopyPlan, ClientError> {
+        self.call(of_rehost("GET", &["sources", source_id, "copy-plan"]))
     }
 
     /// `PUT /rehost/v1/tasks/{task_id}/report`

@@ -178,6 +178,7 @@ catalogue! {
     LogArchiveAbsent "REHOST.3005" 404 "There are no logs at this address, or no longer." "Collect the logs again, and use the new address.";
     LogArchiveTooLarge "REHOST.3006" 413 "The logs are too large." "Send 64 MiB at most.";
     LogsNotWanted "REHOST.3007" 409 "Nobody asked for the logs of this task." "Ask for them with POST /v3/tasks/{task_id}/log.";
+    CopyPlanAbsent "REHOST.3008" 404 "The agent of this source server has not said how it is going to copy." "Start the agent, and wait until it has registered.";
     UserUnknown "REHOST.5001" 404 "There is no user of this id." "List the users there are.";
     UserNameTaken "REHOST.5002" 409 "There is a user of this name already." "Choose another name.";
     OwnAccount "REHOST.5003" 409 "Nobody can take away their own rights." "Use another account for it.";

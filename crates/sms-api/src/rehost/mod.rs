@@ -6,6 +6,7 @@
 
 mod audit;
 mod boot;
+mod copy_plan;
 mod domains;
 mod join;
 mod report;
@@ -18,6 +19,7 @@ pub use boot::{
     Addressing, Boot, BootCard, BootFirmware, BootList, BootOrder, BootProbe, BootProbeOutcome,
     BootPurpose, BootReport, BootSettings, CardAddressing, OrderedBoot,
 };
+pub use copy_plan::{ChangeMethod, ConsistencyGrade, CopyPlan, DiskCopyPlan};
 pub use domains::{CreateDomainRequest, CreatedDomain, TenantDomain, TenantDomainList};
 pub use join::{
     JoinRequest, JoinResponse, JoinRole, JoinToken, JoinTokenError, JoinTokenRequest,

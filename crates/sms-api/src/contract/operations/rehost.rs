@@ -2,7 +2,7 @@
 
 use super::{Access, Operation, Tag};
 use crate::rehost::{
-    Boot, BootList, BootReport, BootSettings, JoinRequest, JoinResponse, JoinTokenRequest,
+    CopyPlan, Boot, BootList, BootReport, BootSettings, JoinRequest, JoinResponse, JoinTokenRequest,
     JoinTokenResponse, MigrationReport, OrderedBoot, SourceAssignment, StoredLogArchive,
     TargetAssignments, TargetAssignmentsQuery, TargetList, TargetRegistration, TargetTaskReport,
 };
@@ -138,6 +138,29 @@ pub(super) const OPERATIONS: &[Operation] = &[
     )
     .gives::<Boot>()
     .access(Access::Reader),
+    Operation::get(
+        "/rehost/v1/sources/{source_id}/copy-plan",
+        "show_copy_plan",
+        "ShowCopyPlan",
+    )
+    .about(
+        Tag::SOURCES,
+        "Show how the disks of a source server are going to be copied",
+    )
+    .gives::<CopyPlan>()
+    .access(Access::AgentOrReader),
+    Operation::put(
+        "/rehost/v1/sources/{source_id}/copy-plan",
+        "update_copy_plan",
+        "UpdateCopyPlan",
+    )
+    .about(
+        Tag::SOURCES,
+        "Say how the disks of a source server are going to be copied (called by the agent)",
+    )
+    .takes::<CopyPlan>()
+    .access(Access::Agent)
+    .trace("updateCopyPlan"),
     Operation::get(
         "/rehost/v1/tasks/{task_id}/assignment",
         "show_source_assignment",
