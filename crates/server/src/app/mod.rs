@@ -38,7 +38,7 @@ use rehost_store::Store;
 use tokio::time::Instant;
 
 use crate::audit::AuditLog;
-use crate::errors::{ApiError, chain};
+use crate::errors::ApiError;
 use crate::identity::{Keystone, Known};
 use crate::tls::Trust;
 use crate::wakeups::Wakeups;
@@ -87,18 +87,6 @@ impl Deref for App {
 
     fn deref(&self) -> &Parts {
         &self.0
-    }
-}
-
-impl App {
-    /// Makes everybody who waits for news of a source or a target look again, here and at all
-    /// replicas. What they shall see is stored already, so a notification that is lost costs them
-    /// time and nothing else.
-    pub(crate) async fn news_of(&self, id: &str) {
-        self.wakeups.wake(id);
-        if let Err(error) = self.store.notify(id).await {
-            tracing::warn!(error = %chain(&error), "other replicas were not told of news");
-        }
     }
 }
 

@@ -97,11 +97,9 @@ async fn flush_audit(app: &App, mut stop: watch::Receiver<bool>) {
     }
 }
 
-/// Wakes those who wait here for what other replicas did.
+/// Wakes those who wait here for what was changed, by this replica or another one.
 async fn pass_on_notifications(app: &App, mut stop: watch::Receiver<bool>) {
-    let Some(mut notifications) = app.store.notifications() else {
-        return;
-    };
+    let mut notifications = app.store.notifications();
     loop {
         let notification = tokio::select! {
             _ = stop.wait_for(|stop| *stop) => return,
