@@ -24,8 +24,10 @@ pub(crate) mod table;
 pub(crate) mod targets;
 pub(crate) mod tasks;
 pub(crate) mod templates;
+mod turns;
 
 pub(crate) use assignments::{source_assignment, target_assignments};
+pub(crate) use turns::Turns;
 
 use std::ops::Deref;
 use std::sync::Arc;
@@ -69,6 +71,8 @@ pub(crate) struct Parts {
     pub(crate) written: sources::Written,
     /// Tasks that were opened lately.
     pub(crate) opened: tasks::Opened,
+    /// Who plans onto the devices of a target, one after the other.
+    pub(crate) turns: Turns,
     /// Who calls, as far as that was looked up lately.
     pub(crate) known: Known,
     /// Whose tokens are good beside our own.
