@@ -96,6 +96,7 @@ fn registration(options: &ReceiverOptions, data_port: u16) -> anyhow::Result<Tar
         data_port,
         makes_images: options.images.is_some(),
         devices: devices.collect::<anyhow::Result<_>>()?,
+        boots: false,
     })
 }
 

@@ -20,6 +20,7 @@
 
 mod access_keys;
 mod audit;
+mod boots;
 mod counters;
 mod database;
 mod directory;
@@ -56,6 +57,7 @@ mod writer;
 
 pub use access_keys::AccessKeyRow;
 pub use audit::{AuditFilter, AuditRow};
+pub use boots::BootRow;
 pub use counters::Overview;
 pub use database::{Store, StoreOptions};
 pub use documents::{LogArchiveRow, ProofRow};

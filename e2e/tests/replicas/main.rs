@@ -261,6 +261,7 @@ fn join_target(replicas: &Replicas) -> Result<String> {
         data_port: 8899,
         makes_images: true,
         devices: Vec::new(),
+        boots: false,
     };
     // What one replica certified, the other one knows.
     replicas.client(1, credentials)?.register_target(&offer)?;

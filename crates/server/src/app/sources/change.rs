@@ -64,8 +64,9 @@ pub(crate) async fn update(
             source.name.clone_from(name);
         }
         if let Some(project) = body.migprojectid.as_ref().filter(|id| !id.is_empty()) {
-            migprojects::load(app, caller, project).await?;
+            let row = migprojects::load(app, caller, project).await?;
             source.migproject.clone_from(project);
+            source.enterprise_project = migprojects::enterprise_project(&row)?;
         }
         // SMS: choices take effect only while the server waits for its target to be configured.
         if waits_for_configuration(app, &source).await? {

@@ -13,7 +13,7 @@ use rehost_store::{SourceRow, StoreError, Write};
 use super::inventory::{inventory, keep_choices, number_records};
 use super::set_words;
 use crate::app::stored::to_json;
-use crate::app::{App, checks, retry};
+use crate::app::{App, checks, migprojects, retry};
 use crate::clock::now_ms;
 use crate::errors::{ApiError, refuse};
 use crate::identity::Caller;
@@ -62,6 +62,10 @@ async fn register_new(
     body: &PostSourceServerBody,
 ) -> Result<String, ApiError> {
     let project = app.store.default_migproject(&caller.domain_id).await?;
+    let enterprise_project = match &project {
+        Some(project) => migprojects::enterprise_project(project)?,
+        None => migprojects::enterprise_project_id(""),
+    };
     let now = now_ms();
     let mut row = SourceRow {
         id: secret::new_id(),
@@ -73,7 +77,7 @@ async fn register_new(
         state: String::new(),
         migration_cycle: String::new(),
         migproject: project.map(|project| project.id).unwrap_or_default(),
-        enterprise_project: "0".to_owned(),
+        enterprise_project,
         inventory: String::new().into(),
         checks: String::new(),
         add_date: now,

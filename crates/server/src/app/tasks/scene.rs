@@ -5,12 +5,13 @@
 
 use rehost_migration::subtask::{SubtaskName, UserOp};
 use rehost_migration::task::{
-    Action, After, AgentEvent, CommandResult, Event, Mailbox, TaskState, Transition,
+    Action, After, AgentEvent, CommandResult, Event, Mailbox, TargetEvent, TaskState, Transition,
 };
 use rehost_sms_api::errors::ErrorCode;
 use rehost_store::{SourceRow, TaskRow, Write};
 use serde_json::{Value, json};
 
+use super::boots;
 use super::record::Task;
 use crate::app::mailbox::param_of;
 use crate::app::stored::to_json;
@@ -88,6 +89,7 @@ impl Scene {
             );
             let was = std::mem::replace(&mut task.rules, rules);
             note_times(task, self.now);
+            boots::follow(task, was);
             // A reason that was kept is of no interest any more once the task is driven on.
             let driven = matches!(event, Event::Operator(_));
             if (driven || was_failed) && !rules.state.is_failed() {
@@ -106,6 +108,7 @@ impl Scene {
         let refused = matches!(
             event,
             Event::Agent(AgentEvent::Command(_, CommandResult::Fail))
+                | Event::Target(TargetEvent::NotBooted)
         );
         if refused && transition.task != After::Same && !task.rules.state.is_failed() {
             task.row.error_json = self.failure.take();
@@ -170,9 +173,12 @@ impl Scene {
             }
             (Some(task), Some(stored)) if task != stored => {
                 changes.push(Write::UpdateTask(task));
-                // Once launched, a target lets go of its volumes and takes them again by the state.
+                // Once launched, a target lets go of its volumes and takes them again by the state;
+                // what it shall start is told as soon as it is known.
+                let boots = self.task.as_ref().is_some_and(|task| task.rules.boots);
                 if task.launched != stored.launched
                     || task.launched != 0 && task.state != stored.state
+                    || boots && task.body != stored.body
                 {
                     changes.extend(target.into_iter().flat_map(change_of_target));
                 }
