@@ -4,7 +4,7 @@ mod support;
 
 use rehost_sms_api::bodies::{
     ListServersQuery, PostSourceServerBody, PutDisk, PutDiskInfoReq, PutSourceServerBody,
-    ServerDisk,
+    ServerDisk, VolumeGroups,
 };
 use rehost_sms_api::errors::ErrorCode;
 use rehost_sms_api::rehost::{ChangeMethod, ConsistencyGrade, CopyPlan, DiskCopyPlan, JoinRole};
@@ -235,7 +235,37 @@ fn new_disks_are_checked_again() {
     assert_eq!(state(), "unavailable");
     put(source("web-1").disks).unwrap();
     assert_eq!(state(), "waiting");
-    assert_refused(put(None), ErrorCode::IncompleteBody);
+}
+
+#[test]
+fn a_report_on_disks_leaves_alone_what_it_does_not_name() {
+    let plane = ControlPlane::start();
+    let client = plane.administrator();
+    let group = VolumeGroups {
+        name: Some("data".into()),
+        ..VolumeGroups::default()
+    };
+    let registration = PostSourceServerBody {
+        volume_groups: Some(vec![group]),
+        ..source("web-1")
+    };
+    let id = client.register_server(&registration).unwrap().id.unwrap();
+    let put = |body: PutDiskInfoReq| {
+        client.update_disk_info(&id, &body).unwrap();
+        let shown = client.show_server(&id).unwrap();
+        (shown.disks.len(), shown.volume_groups.len())
+    };
+    let one_disk = PutDiskInfoReq {
+        disks: source("web-1").disks.map(|disks| disks[..1].to_vec()),
+        ..PutDiskInfoReq::default()
+    };
+    assert_eq!(put(one_disk), (1, 1));
+    assert_eq!(put(PutDiskInfoReq::default()), (1, 1));
+    let no_groups = PutDiskInfoReq {
+        volumegroups: Some(vec![]),
+        ..PutDiskInfoReq::default()
+    };
+    assert_eq!(put(no_groups), (1, 0));
 }
 
 #[test]

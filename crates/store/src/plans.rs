@@ -149,7 +149,7 @@ fn source_filters() -> Vec<SourceFilter> {
 }
 
 fn task_filters() -> Vec<TaskFilter> {
-    let mut filters = vec![TaskFilter::of("d7"); 7];
+    let mut filters = vec![TaskFilter::of("d7"); 8];
     let text = |text: &str| Some(text.to_owned());
     filters[1].states = vec!["RUNNING".to_owned()];
     filters[2].states = vec!["MIGRATE_FAIL".to_owned(), "SYNC_F".to_owned()];
@@ -157,6 +157,7 @@ fn task_filters() -> Vec<TaskFilter> {
     filters[4].id = text("t7-7");
     filters[5].source_id = text("s7-7");
     filters[6].enterprise_project = text("e7");
+    filters[7].migproject = text("p7");
     filters
 }
 

@@ -2,6 +2,8 @@
 //! over. Whatever runs on SQLite must run on it, too.
 
 use std::ffi::OsString;
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -162,6 +164,32 @@ impl PostgresCluster {
             .args(["--dbname", database, "--command", sql]);
         let output = succeed(&mut command)?;
         Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    }
+
+    /// From now on the server takes connections over the network with TLS alone, and proves itself by
+    /// this certificate.
+    ///
+    /// # Errors
+    /// If the server does not start again.
+    pub fn demand_tls(&mut self, certificate_pem: &str, key_pem: &str) -> Result<()> {
+        let data = self.directory.path().join("data");
+        let rules = "local all all trust\nhostssl all all all scram-sha-256\n";
+        for (name, content) in [
+            ("server.crt", certificate_pem),
+            ("server.key", key_pem),
+            ("pg_hba.conf", rules),
+            ("postgresql.auto.conf", "ssl = on\n"),
+        ] {
+            let path = data.join(name);
+            std::fs::write(&path, content).with_context(|| format!("write {name}"))?;
+            // The server refuses a key that others can read.
+            std::fs::set_permissions(&path, Permissions::from_mode(0o600))?;
+            if let Some(user) = self.user {
+                std::os::unix::fs::chown(&path, Some(user.id), Some(user.group))?;
+            }
+        }
+        self.kill()?;
+        self.restart()
     }
 
     /// Ends the server without warning. What it has committed is on the disk.

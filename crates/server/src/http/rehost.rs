@@ -44,14 +44,19 @@ pub(super) async fn make_join_token(
 pub(super) async fn join(
     State(app): State<App>,
     JsonBody(body): JsonBody<JoinRequest>,
-) -> Result<Response, ApiError> {
-    let (answer, machine) = identity::join(&app, &body).await?;
-    let mut response = Json(answer).into_response();
-    let object = AuditObject(machine.id().to_owned());
+) -> Response {
+    let mut whom = None;
+    let mut response = match identity::join(&app, &body, &mut whom).await {
+        Ok(answer) => Json(answer).into_response(),
+        Err(error) => error.into_response(),
+    };
     // For the audit log, which else knows nobody on a route for everybody.
-    response.extensions_mut().insert(machine);
-    response.extensions_mut().insert(object);
-    Ok(response)
+    if let Some(machine) = whom {
+        let object = AuditObject(machine.id().to_owned());
+        response.extensions_mut().insert::<Caller>(machine);
+        response.extensions_mut().insert(object);
+    }
+    response
 }
 
 /// `GET /rehost/v1/targets`

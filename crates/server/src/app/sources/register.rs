@@ -36,7 +36,7 @@ pub(crate) async fn register(
     number_records(&mut body);
     let stored_id = body.id.take().filter(|id| !id.is_empty());
     let body = body;
-    let id = retry!({
+    retry!({
         let known = match (&stored_id, &owner) {
             (Some(id), _) => app.store.source(id).await?,
             (None, _) => None,
@@ -52,9 +52,7 @@ pub(crate) async fn register(
             return register_again(app, row, &body).await;
         }
         register_new(app, caller, owner.clone(), &body).await
-    })?;
-    app.news_of(&id).await;
-    Ok(id)
+    })
 }
 
 async fn register_new(
@@ -132,7 +130,8 @@ async fn register_again(
         take_inventory(&mut row, &body)?;
         take_checks(&mut row, &body, now)?;
     }
-    app.store.write(&[Write::UpdateSource(&row)]).await?;
+    let changes = [Write::UpdateSource(&row), Write::News(&row.id)];
+    app.store.write(&changes).await?;
     app.store.touch_source(&row.id, now);
     Ok(row.id)
 }

@@ -42,6 +42,10 @@ pub(crate) async fn create(app: &App, caller: &Caller, body: PostTask) -> Result
     let id = secret::new_id();
     // Made once: certificates depend on the id alone.
     let certificates = certificates::mint(&id).await?;
+    let _turn = match offers_devices(&target)? {
+        true => Some(app.turns.take(&target.id).await),
+        false => None,
+    };
     retry!({
         let source = sources::load(app, caller, source_id).await?;
         let now = now_ms();

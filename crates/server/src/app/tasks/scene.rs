@@ -158,7 +158,7 @@ impl Scene {
         }
     }
 
-    /// Stores what changed since `before` was read, and wakes whoever waits for it.
+    /// Stores what changed since `before` was read, with news for whoever waits for it.
     pub(crate) async fn commit(&self, app: &App, before: &SourceRow) -> Result<(), ApiError> {
         let task = self.task.as_ref().map(Task::close).transpose()?;
         let mut changes = Vec::new();
@@ -169,7 +169,7 @@ impl Scene {
         match (&task, &self.stored) {
             (Some(_), Some(stored)) if self.gone => {
                 changes.push(Write::DeleteTask(stored));
-                changes.extend(target.map(|id| Write::TargetChanged(id, None)));
+                changes.extend(target.into_iter().flat_map(change_of_target));
             }
             (Some(task), Some(stored)) if task != stored => {
                 changes.push(Write::UpdateTask(task));
@@ -180,7 +180,7 @@ impl Scene {
                     || task.launched != 0 && task.state != stored.state
                     || boots && task.body != stored.body
                 {
-                    changes.extend(target.map(|id| Write::TargetChanged(id, None)));
+                    changes.extend(target.into_iter().flat_map(change_of_target));
                 }
             }
             _ => {}
@@ -188,27 +188,24 @@ impl Scene {
         if changes.is_empty() {
             return Ok(());
         }
-        app.store.write(&changes).await?;
-        self.wake(app, target).await;
-        Ok(())
+        changes.push(Write::News(&self.source.id));
+        Ok(app.store.write(&changes).await?)
     }
 
     /// Removes the source server, and its task where the rules let it go.
     pub(crate) async fn commit_removal(&self, app: &App) -> Result<(), ApiError> {
         let mut changes = Vec::new();
-        let mut target = None;
         if let Some(stored) = &self.stored {
             if !self.gone {
                 return Err(ErrorCode::CannotDelete.into());
             }
-            target = stored.target_id.as_deref();
             changes.push(Write::DeleteTask(stored));
-            changes.extend(target.map(|id| Write::TargetChanged(id, None)));
+            let target = stored.target_id.as_deref();
+            changes.extend(target.into_iter().flat_map(change_of_target));
         }
         changes.push(Write::DeleteSource(&self.source));
-        app.store.write(&changes).await?;
-        self.wake(app, target).await;
-        Ok(())
+        changes.push(Write::News(&self.source.id));
+        Ok(app.store.write(&changes).await?)
     }
 
     /// Stores a task that is new, bound to a target: with a generation, only if the target still is of
@@ -226,18 +223,16 @@ impl Scene {
             Write::TargetChanged(target.0, target.1),
             // Even if nothing of it is new: the plan was made for the disks that were read.
             Write::UpdateSource(&self.source),
+            Write::News(target.0),
+            Write::News(&self.source.id),
         ];
-        app.store.write(&changes).await?;
-        self.wake(app, Some(target.0)).await;
-        Ok(())
+        Ok(app.store.write(&changes).await?)
     }
+}
 
-    async fn wake(&self, app: &App, target: Option<&str>) {
-        app.news_of(&self.source.id).await;
-        if let Some(id) = target {
-            app.news_of(id).await;
-        }
-    }
+/// The list of tasks of a target is another one now, and it shall look.
+fn change_of_target(id: &str) -> [Write<'_>; 2] {
+    [Write::TargetChanged(id, None), Write::News(id)]
 }
 
 /// `start_date` is that of the first start, `finish_date` that of the last end.
