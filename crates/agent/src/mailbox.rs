@@ -178,6 +178,7 @@ impl Mailbox {
                 self.runner.delete(&task_id);
                 Ok(())
             }
+            Order::KeepPoint { task_id } => self.runner.keep_point(&task_id),
             Order::SkipCheck { task_id } => self
                 .runner
                 .skip_check(&task_id)

@@ -81,8 +81,8 @@ mod tests {
         for path in [&text, &program] {
             std::fs::write(path, "").unwrap();
         }
-        std::fs::set_permissions(&text, PermissionsExt::from_mode(0o600)).unwrap();
-        std::fs::set_permissions(&program, PermissionsExt::from_mode(0o700)).unwrap();
+        std::fs::set_permissions(&text, std::fs::Permissions::from_mode(0o600)).unwrap();
+        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o700)).unwrap();
         let candidates = [directory.path().into(), text.clone(), program.clone()];
         assert_eq!(first_program(candidates.into_iter()), Some(program));
         assert_eq!(first_program([text].into_iter()), None);

@@ -15,12 +15,15 @@ use rehost_sms_api::rehost::{
     JoinRole, TargetAssignment, TargetDevice, TargetRegistration, TargetTaskReport, TargetTaskState,
 };
 use rehost_target_providers::{
-    EmbeddedProvider, Ledger, PreparedVolume, TargetProvider, VolumeFormat, VolumeRequest,
+    Boots, EmbeddedProvider, Ledger, PreparedVolume, TargetProvider, VolumeFormat, VolumeRequest,
 };
 use rehost_volumes::{GptBackup, open_source};
 
 use crate::ReceiverOptions;
 use crate::assignment::{changes, request};
+use crate::boot_order::MachineSize;
+use crate::boots::{BootKeeper, Received};
+use crate::helper;
 use crate::log_requests::LogRequests;
 
 /// How long one question for assignments waits for a change, in seconds.
@@ -49,7 +52,19 @@ pub fn run(options: &ReceiverOptions, stop: &AtomicBool) -> anyhow::Result<()> {
     let client = identity.client()?;
     let port = Port::bind(&options.listen)?;
     let registration = registration(options, port.local_address()?.port())?;
-    let ledger = Ledger::open(&state.path().join("ledger.jsonl"))?;
+    let ledger = Arc::new(Ledger::open(&state.path().join("ledger.jsonl"))?);
+    let boots = options.boot.as_ref().map(|boot| {
+        let helper = helper::open(&boot.helper_system)?;
+        // Beside the images: what machines write takes room like these.
+        let folder = options.images.as_deref().unwrap_or(state.path());
+        let boots = Boots::new(folder.join("boots"), Arc::clone(&ledger), helper);
+        let usual = MachineSize {
+            cpus: boot.cpus,
+            memory_mib: boot.memory_mib,
+        };
+        Ok::<_, anyhow::Error>(BootKeeper::new(boots, client.clone(), usual, state.path()))
+    });
+    let boots = boots.transpose()?;
     let provider = EmbeddedProvider::new(options.images.clone(), options.devices.clone(), ledger);
     let accepting = Arc::clone(&port);
     std::thread::Builder::new()
@@ -69,6 +84,7 @@ pub fn run(options: &ReceiverOptions, stop: &AtomicBool) -> anyhow::Result<()> {
         state_dir: state.path().to_owned(),
         registration,
         served: BTreeMap::new(),
+        boots,
         log_requests: LogRequests::new(options.logs.clone()),
     };
     std::thread::Builder::new()
@@ -98,7 +114,7 @@ fn registration(options: &ReceiverOptions, data_port: u16) -> anyhow::Result<Tar
         data_port,
         makes_images: options.images.is_some(),
         devices: devices.collect::<anyhow::Result<_>>()?,
-        boots: false,
+        boots: options.boot.is_some(),
     })
 }
 
@@ -111,6 +127,8 @@ struct Service {
     registration: TargetRegistration,
     /// Each task that is served, by its id.
     served: BTreeMap<String, Served>,
+    /// Starts what was received, if this receiver does.
+    boots: Option<BootKeeper>,
     log_requests: LogRequests,
 }
 
@@ -121,6 +139,8 @@ struct Served {
     name: String,
     /// Where its volumes are.
     paths: Vec<String>,
+    /// What receives it.
+    receiving: Arc<ReceivingTask>,
     /// Whether the control plane knows that it is ready.
     told: bool,
 }
@@ -169,6 +189,10 @@ impl Service {
     }
 
     fn carry_out(&mut self, assigned: &[TargetAssignment]) -> Result<(), ClientError> {
+        // First, so that nobody writes to what a machine lies on.
+        if let Some(boots) = &mut self.boots {
+            boots.end_unwanted(assigned, &self.provider.open_tasks());
+        }
         for task in assigned.iter().filter(|task| task.committed) {
             // Also one that is synchronised again already, if this receiver was away meanwhile.
             if task.let_go || !self.provider.is_committed(&task.task_id) {
@@ -183,6 +207,15 @@ impl Service {
             if let Some(task) = assigned.iter().find(|task| task.task_id == task_id) {
                 self.begin(task)?;
             }
+        }
+        let served = &self.served;
+        if let Some(boots) = &mut self.boots {
+            boots.begin_wanted(assigned, |task_id| {
+                served.get(task_id).map(|served| Received {
+                    receiving: Arc::clone(&served.receiving),
+                    paths: served.paths.clone(),
+                })
+            });
         }
         self.log_requests.serve(&self.client, assigned);
         self.tell_ready()
@@ -264,11 +297,12 @@ impl Service {
             data_path_server_config(&set.certificate, &set.private_key, &set.passphrase, &set.ca)
                 .context("set up TLS for the task")?;
         let name = server_name(&task.task_id);
-        self.port.add(&name, Arc::new(tls), receiving);
+        self.port.add(&name, Arc::new(tls), Arc::clone(&receiving));
         tracing::info!(task_id = task.task_id, ?paths, "ready to receive");
         let served = Served {
             name,
             paths,
+            receiving,
             told: false,
         };
         self.served.insert(task.task_id.clone(), served);

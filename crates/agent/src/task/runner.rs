@@ -194,6 +194,25 @@ impl Runner {
         Ok(())
     }
 
+    /// Has the source held for a moment, and the target keep what it has then. Returns when it does.
+    ///
+    /// # Errors
+    /// Why it does not: the task is not at work, nobody wants a point any more, the source could not
+    /// be held. The copy goes on as before.
+    pub(crate) fn keep_point(&self, task_id: &str) -> Result<(), String> {
+        let run = {
+            let running = self.lock();
+            let at_work = running
+                .as_ref()
+                .filter(|running| running.run.task_id == task_id && running.is_at_work());
+            at_work.map(|running| running.run.clone())
+        };
+        // Not under the lock: whoever stops the task meanwhile must not wait for this.
+        let run =
+            run.ok_or_else(|| format!("this agent does not work on the task {task_id} now"))?;
+        run.keep_point()
+    }
+
     /// Lets the task rest for good, and removes what was kept of it here.
     pub(crate) fn delete(&self, task_id: &str) {
         self.rest(task_id);

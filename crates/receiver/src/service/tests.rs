@@ -70,6 +70,7 @@ fn service(endpoint: String, directory: &Path) -> Service {
             boots: false,
         },
         served: BTreeMap::new(),
+        boots: None,
         log_requests: LogRequests::new(LogSink::default()),
     }
 }

@@ -5,7 +5,7 @@ use std::io::{Read, Seek, Write};
 use super::call::Call;
 use super::{Client, ClientError};
 use crate::rehost::{
-    CopyPlan, Boot, BootList, BootReport, BootSettings, JoinRequest, JoinResponse, JoinRole,
+    Boot, BootList, BootReport, BootSettings, CopyPlan, JoinRequest, JoinResponse, JoinRole,
     JoinTokenRequest, JoinTokenResponse, MigrationReport, OrderedBoot, SourceAssignment,
     TargetAssignments, TargetList, TargetRegistration, TargetTaskReport,
 };

@@ -2,9 +2,10 @@
 
 use super::{Access, Operation, Tag};
 use crate::rehost::{
-    CopyPlan, Boot, BootList, BootReport, BootSettings, JoinRequest, JoinResponse, JoinTokenRequest,
-    JoinTokenResponse, MigrationReport, OrderedBoot, SourceAssignment, StoredLogArchive,
-    TargetAssignments, TargetAssignmentsQuery, TargetList, TargetRegistration, TargetTaskReport,
+    Boot, BootList, BootReport, BootSettings, CopyPlan, JoinRequest, JoinResponse,
+    JoinTokenRequest, JoinTokenResponse, MigrationReport, OrderedBoot, SourceAssignment,
+    StoredLogArchive, TargetAssignments, TargetAssignmentsQuery, TargetList, TargetRegistration,
+    TargetTaskReport,
 };
 
 pub(super) const OPERATIONS: &[Operation] = &[
