@@ -153,7 +153,10 @@ fn chardev(socket: &Path) -> String {
 }
 
 /// The directory of the helper system that was made of the executable that is tested.
-fn helper_system() -> Result<PathBuf> {
+///
+/// # Errors
+/// If there is none, or it is older than `rehost`.
+pub fn helper_system() -> Result<PathBuf> {
     if let Some(path) = std::env::var_os(OVERRIDE) {
         return Ok(path.into());
     }

@@ -16,6 +16,18 @@ const PACKAGES: &[&str] = &[
     "qemu-utils",
 ];
 
+/// The archive that this machine has its packages from. Backports are in the same one.
+fn archive() -> Result<String> {
+    let output = Command::new("apt-get")
+        .args(["indextargets", "--format", "$(REPO_URI)"])
+        .args(["Codename: bookworm", "Created-By: Packages"])
+        .output()
+        .context("ask apt-get for its archives")?;
+    let archives = String::from_utf8_lossy(&output.stdout);
+    let first = archives.lines().next().map(str::to_owned);
+    first.context("apt-get knows no archive of Debian 12: run `apt-get update`")
+}
+
 /// Installs QEMU if it is missing, on Debian 12 from its backports.
 ///
 /// # Errors
@@ -35,8 +47,7 @@ pub(crate) fn install() -> Result<()> {
     say("installing QEMU from bookworm-backports: it runs machines in tests");
     // An additional source for these two commands, not for the machine.
     let list = target_dir().join("bookworm-backports.list");
-    let own = std::fs::read_to_string("/etc/apt/sources.list").unwrap_or_default();
-    let text = format!("deb http://deb.debian.org/debian bookworm-backports main\n{own}");
+    let text = format!("deb {} bookworm-backports main\n", archive()?);
     std::fs::create_dir_all(target_dir())?;
     std::fs::write(&list, text).with_context(|| format!("write {}", list.display()))?;
     let apt_get = || -> Result<Command> {

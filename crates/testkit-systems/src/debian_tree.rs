@@ -11,7 +11,6 @@ use crate::cache::Cache;
 const RECIPE_VERSION: &str = "1";
 
 const SUITE: &str = "bookworm";
-const MIRROR: &str = "deb http://deb.debian.org/debian bookworm main";
 
 /// What is installed: enough to boot from each layout on either firmware, and a database.
 const PACKAGES: &[&str] = &[
@@ -66,7 +65,7 @@ pub(crate) struct DebianTree {
 /// # Errors
 /// If it cannot be made.
 pub(crate) fn debian_tree(cache: &Cache) -> Result<DebianTree> {
-    let recipe = format!("{RECIPE_VERSION} {MIRROR} {PACKAGES:?} {LEFT_OUT:?}");
+    let recipe = format!("{RECIPE_VERSION} {SUITE} {PACKAGES:?} {LEFT_OUT:?}");
     let entry = cache.entry("debian", &[&recipe], |directory| {
         let archive = directory.join("tree.tar");
         let mut words: Vec<String> = [
@@ -86,7 +85,6 @@ pub(crate) fn debian_tree(cache: &Cache) -> Result<DebianTree> {
         words.extend([
             SUITE.into(),
             archive.to_str().context("path")?.into(),
-            MIRROR.into(),
         ]);
         run_tool("mmdebstrap", words).map(|_| ())
     })?;

@@ -16,7 +16,7 @@ use crate::disks::Mount;
 use crate::postgres::PostgresCluster;
 use crate::role::{Role, free_port};
 use crate::wait::{LONG, SHORT, until};
-use processes::{TARGET, make_token, run, start_control_plane, start_receiver, succeeded};
+use processes::{Offer, TARGET, make_token, run, start_control_plane, start_receiver, succeeded};
 
 const LOOPBACK: &str = "127.0.0.1";
 
@@ -41,6 +41,8 @@ pub struct Site {
     data_port: u16,
     /// Block devices that the receiver offers.
     devices: Vec<PathBuf>,
+    /// Where the helper system is, if the receiver starts what it has received.
+    helper_system: Option<PathBuf>,
     database_url: Option<String>,
     /// Address for sources that do not find this machine at its loopback address.
     address_for_sources: Option<String>,
@@ -156,13 +158,15 @@ impl Site {
         })?;
         let token = make_token(directory.path(), &login, "target")?;
         let advertised = data_address.unwrap_or(LOOPBACK);
-        let receiver = start_receiver(directory.path(), advertised, data_port, &[], Some(&token))?;
+        let offer = Offer::default();
+        let receiver = start_receiver(directory.path(), advertised, data_port, &offer, Some(&token))?;
         let site = Self {
             receiver,
             control_plane,
             api_port,
             data_port,
             devices: Vec::new(),
+            helper_system: None,
             database_url,
             address_for_sources: None,
             login,
@@ -252,7 +256,11 @@ impl Site {
     pub fn restart_receiver(&mut self) -> Result<()> {
         let address = self.address_for_sources.as_deref().unwrap_or(LOOPBACK);
         let (directory, port) = (self.directory.path(), self.data_port);
-        self.receiver = start_receiver(directory, address, port, &self.devices, None)?;
+        let offer = Offer {
+            devices: &self.devices,
+            helper_system: self.helper_system.as_deref(),
+        };
+        self.receiver = start_receiver(directory, address, port, &offer, None)?;
         Ok(())
     }
 
@@ -264,6 +272,20 @@ impl Site {
         self.devices = devices.iter().map(|&device| device.to_owned()).collect();
         self.receiver.kill()?;
         self.restart_receiver()
+    }
+
+    /// Starts the receiver again, with a helper system: it starts what it has received from now on.
+    ///
+    /// # Errors
+    /// If it cannot be stopped or started.
+    pub fn start_what_is_received(&mut self, helper_system: &Path) -> Result<()> {
+        self.helper_system = Some(helper_system.to_owned());
+        self.receiver.kill()?;
+        self.restart_receiver()?;
+        until("the target starts what it has received", SHORT, || {
+            let targets = self.json(["targets", "list", "--json"])?;
+            Ok((targets["targets"][0]["boots"] == true).then_some(()))
+        })
     }
 
     /// A file with a join token for one source.

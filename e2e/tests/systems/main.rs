@@ -13,7 +13,9 @@ mod target;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
+use rehost_e2e::helper_machine::helper_system;
 use rehost_testkit::Site;
+use rehost_sms_api::rehost::{Boot, BootPurpose};
 use rehost_testkit_systems::{HOST_ADDRESS, Layout, check_file_system, source_places};
 
 use journal::Journal;
@@ -68,7 +70,8 @@ fn migrate(layout: Layout) -> Result<()> {
 /// A migration from a running server to a booted copy.
 fn follow(layout: Layout, entry: &mut Entry) -> Result<()> {
     let places = source_places(layout)?;
-    let site = Site::start_for_sources_at(HOST_ADDRESS)?;
+    let mut site = Site::start_for_sources_at(HOST_ADDRESS)?;
+    site.start_what_is_received(&helper_system()?)?;
     let mut source = Source::start(layout, site.directory())?;
     source.join(&site)?;
     let outcome = move_disks(layout, &site, &mut source, entry);
@@ -106,9 +109,11 @@ fn move_disks(
     site.wait_for_round(&task)?;
     journal.check()?;
     entry.changes_found_by = source.how_changes_are_found()?;
+    rehearse(site, &task, entry)?;
     let ordered = Instant::now();
     site.act(&task, "cutover")?;
     site.wait_for_state(&task, "MIGRATE_SUCCESS", COPY)?;
+    launched(site, &task, entry)?;
     journal
         .wait_for_more()
         .context("the source goes on to work after the freeze")?;
@@ -126,4 +131,29 @@ fn move_disks(
         "a running server was frozen: {report:?}"
     );
     Ok(written)
+}
+
+/// The copy starts in a rehearsal, while the source goes on to work.
+fn rehearse(site: &Site, task: &str, entry: &mut Entry) -> Result<()> {
+    let output = site.run(["tasks", "rehearse", task, "--json"])?;
+    entry.keep("rehearsal.json", &output.stdout)?;
+    let words = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "the rehearsal: {words}");
+    let boot: Boot = serde_json::from_slice(&output.stdout).context("read the rehearsal")?;
+    ensure!(boot.report.bootable, "{}", boot.report.reason);
+    entry.rehearsal_seconds = Some(boot.report.boot_seconds);
+    Ok(())
+}
+
+/// The cut-over has started the target, which goes on to run.
+fn launched(site: &Site, task: &str, entry: &mut Entry) -> Result<()> {
+    let boot = site.json(["tasks", "boots", task, "last", "--json"])?;
+    entry.keep("launch.json", &serde_json::to_vec_pretty(&boot)?)?;
+    let boot: Boot = serde_json::from_value(boot).context("read the launch")?;
+    ensure!(
+        boot.report.bootable && boot.report.purpose == BootPurpose::Cutover,
+        "{boot:?}"
+    );
+    entry.launch_seconds = Some(boot.report.boot_seconds);
+    Ok(())
 }

@@ -16,6 +16,10 @@ pub(crate) struct Entry {
     pub(crate) booted: bool,
     /// From the start of its machine to the end of its boot.
     pub(crate) boot_seconds: Option<f64>,
+    /// The same in the rehearsal.
+    pub(crate) rehearsal_seconds: Option<f64>,
+    /// The same when the cut-over started the target.
+    pub(crate) launch_seconds: Option<f64>,
     /// The longest that a disk was frozen.
     pub(crate) downtime_seconds: f64,
     /// Nothing if it was not come to that.
@@ -44,6 +48,8 @@ impl Entry {
             firmware: layout.firmware(),
             booted: false,
             boot_seconds: None,
+            rehearsal_seconds: None,
+            launch_seconds: None,
             downtime_seconds: 0.0,
             database_whole: None,
             changes_found_by: String::new(),

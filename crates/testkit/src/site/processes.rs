@@ -67,11 +67,19 @@ pub(super) fn start_control_plane(
     )
 }
 
+/// What a receiver offers beside images.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Offer<'a> {
+    pub(super) devices: &'a [PathBuf],
+    /// Where the helper system is, if what was received is to be started.
+    pub(super) helper_system: Option<&'a Path>,
+}
+
 pub(super) fn start_receiver(
     directory: &Path,
     advertise: &str,
     port: u16,
-    devices: &[PathBuf],
+    offer: &Offer<'_>,
     token: Option<&Path>,
 ) -> Result<Role> {
     let (state, images) = (directory.join("receiver"), directory.join("images"));
@@ -90,8 +98,12 @@ pub(super) fn start_receiver(
     .into();
     arguments.extend([listen.as_ref(), "--state-dir".as_ref(), state.as_os_str()]);
     arguments.extend(["--images".as_ref(), images.as_os_str()]);
-    for device in devices {
+    for device in offer.devices {
         arguments.extend(["--device".as_ref(), device.as_os_str()]);
+    }
+    if let Some(helper_system) = offer.helper_system {
+        arguments.extend(["--boot".as_ref(), helper_system.as_os_str()]);
+        arguments.extend(["--boot-memory-mib", "1024"].map(OsStr::new));
     }
     if let Some(token) = token {
         arguments.extend(["--join-file".as_ref(), token.as_os_str()]);
