@@ -135,7 +135,7 @@ fn what_is_not_to_be_moved_is_left_as_it_is() {
     untouched("dos", 48 * MIB, GptBackup::NoTable);
 
     let damaged = Disk::new("gpt", 48 * MIB);
-    damaged.medium().write_at(&[0xff], 1024 + 40).unwrap();
+    damaged.medium().write_at(&[0x55], 1024 + 40).unwrap();
     assert_eq!(damaged.move_backup(), GptBackup::NoTable);
     let elsewhere = Disk::new("gpt", 48 * MIB);
     let moved = move_gpt_backup(&*elsewhere.medium(), COPIED - 512).unwrap();
