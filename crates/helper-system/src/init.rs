@@ -48,7 +48,7 @@ fn serve_host() -> Result<()> {
         Ok(report) => Event::Done { report },
         Err(failure) => Event::Failed {
             reason: format!("{:#}", failure.reason),
-            report: failure.report,
+            report: failure.report.map(|report| *report),
         },
     };
     rustix::fs::sync();

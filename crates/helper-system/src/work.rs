@@ -39,7 +39,8 @@ pub(crate) struct Means<'a> {
 #[derive(Debug)]
 pub(crate) struct Failure {
     pub(crate) reason: anyhow::Error,
-    pub(crate) report: Option<FixupReport>,
+    /// In a box: failures are rare, and everybody hands them on.
+    pub(crate) report: Option<Box<FixupReport>>,
 }
 
 impl From<anyhow::Error> for Failure {
@@ -150,7 +151,7 @@ impl Means<'_> {
             (Ok(report), Ok(())) => Ok(report),
             (Ok(report), Err(reason)) => Err(Failure {
                 reason,
-                report: Some(report),
+                report: Some(Box::new(report)),
             }),
             (Err(failure), Ok(())) => Err(failure),
             (Err(failure), Err(error)) => {
@@ -206,7 +207,7 @@ impl Means<'_> {
             None => Ok(report),
             Some(reason) => Err(Failure {
                 reason,
-                report: Some(report),
+                report: Some(Box::new(report)),
             }),
         }
     }

@@ -56,7 +56,7 @@ pub fn run(options: &ReceiverOptions, stop: &AtomicBool) -> anyhow::Result<()> {
     let boots = options.boot.as_ref().map(|boot| {
         let helper = helper::open(&boot.helper_system)?;
         // Beside the images: what machines write takes room like these.
-        let folder = options.images.as_deref().unwrap_or(state.path());
+        let folder = options.images.as_deref().unwrap_or_else(|| state.path());
         let boots = Boots::new(folder.join("boots"), Arc::clone(&ledger), helper);
         let usual = MachineSize {
             cpus: boot.cpus,

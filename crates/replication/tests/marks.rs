@@ -171,7 +171,8 @@ fn a_disk_that_is_never_at_rest_costs_the_point_and_not_the_replication() {
     let pair = Pair::new(&[SIZE]);
     pair.fill(0, 0..11, 1);
     pair.receive();
-    let acts = vec![Act::Point, Act::Rest, Act::Rest];
+    let mut acts = vec![Act::Point];
+    acts.extend(vec![Act::Rest; 30]);
     let live = Live::new(pair.path("source-0"), Extents::whole(0..SIZE), acts);
     let mut restless: Vec<_> = (1..30).map(|value| Act::WritePast(0..10, value)).collect();
     restless.extend([Act::Write(5 * MIB..6 * MIB, 5), Act::Rest, Act::Point]);

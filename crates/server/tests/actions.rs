@@ -11,6 +11,8 @@ use rehost_sms_api::client::{Client, ClientError};
 use rehost_sms_api::rehost::JoinRole;
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, Connection as _, SqliteConnection};
+use support::tenants::log_in;
+use support::wire::Sender;
 use support::{ControlPlane, source, target, task};
 
 const TABLE: &str = include_str!("../../migration/tables/actions.json");
@@ -241,17 +243,9 @@ fn add_template(plane: &ControlPlane) -> String {
         "name": "clones", "is_template": true, "region": "r", "projectid": "p",
         "target_server_name": "clone", "availability_zone": "a",
     }});
-    let token = plane.token();
-    let headers = [
-        ("X-Auth-Token", token.as_str()),
-        ("Content-Type", "application/json"),
-    ];
-    let answer = plane.send(
-        "POST",
-        "/v3/vm/templates",
-        &headers,
-        body.to_string().as_bytes(),
-    );
+    let names = ["domain_name", "user_name", "password"].map(|name| plane.text(name));
+    let token = log_in(plane, &names[0], &names[1], &names[2]);
+    let answer = Sender::with_token(plane, &token).post("/v3/vm/templates", &body);
     answer.json()["id"].as_str().unwrap().to_owned()
 }
 

@@ -82,10 +82,7 @@ pub(crate) fn debian_tree(cache: &Cache) -> Result<DebianTree> {
                 .iter()
                 .map(|path| format!("--dpkgopt=path-exclude={path}")),
         );
-        words.extend([
-            SUITE.into(),
-            archive.to_str().context("path")?.into(),
-        ]);
+        words.extend([SUITE.into(), archive.to_str().context("path")?.into()]);
         run_tool("mmdebstrap", words).map(|_| ())
     })?;
     Ok(DebianTree {

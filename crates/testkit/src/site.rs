@@ -159,7 +159,13 @@ impl Site {
         let token = make_token(directory.path(), &login, "target")?;
         let advertised = data_address.unwrap_or(LOOPBACK);
         let offer = Offer::default();
-        let receiver = start_receiver(directory.path(), advertised, data_port, &offer, Some(&token))?;
+        let receiver = start_receiver(
+            directory.path(),
+            advertised,
+            data_port,
+            &offer,
+            Some(&token),
+        )?;
         let site = Self {
             receiver,
             control_plane,

@@ -14,8 +14,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use rehost_e2e::helper_machine::helper_system;
-use rehost_testkit::Site;
 use rehost_sms_api::rehost::{Boot, BootPurpose};
+use rehost_testkit::Site;
 use rehost_testkit_systems::{HOST_ADDRESS, Layout, check_file_system, source_places};
 
 use journal::Journal;

@@ -49,10 +49,7 @@ impl Kernel {
         Ok(Self {
             image: root.join("boot").join(format!("vmlinuz-{release}")),
             modules: modules_below(&folder)?,
-            built_in: built_in
-                .lines()
-                .filter_map(|path| module_name(path).map(Into::into))
-                .collect(),
+            built_in: built_in.lines().filter_map(module_name).collect(),
             folder,
             release,
         })

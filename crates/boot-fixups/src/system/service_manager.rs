@@ -12,7 +12,7 @@ pub(crate) fn systemd_version(names: &[String]) -> Option<u32> {
             .ok()
     });
     let is_there = names.iter().any(|name| name == "systemd");
-    from_library.or(is_there.then_some(0))
+    from_library.or_else(|| is_there.then_some(0))
 }
 
 #[cfg(test)]

@@ -32,7 +32,10 @@ struct Suicide {
 impl Suicide {
     fn moment(&self, what: &str) {
         if self.moments.fetch_add(1, Ordering::Relaxed) == self.dies_at {
-            writeln!(std::io::stderr(), "{MARK}{what}").unwrap();
+            let mut errors = std::io::stderr().lock();
+            errors
+                .write_all(format!("{MARK}{what}\n").as_bytes())
+                .unwrap();
             kill_process(getpid(), Signal::KILL).unwrap();
         }
     }
