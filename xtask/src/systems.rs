@@ -6,6 +6,7 @@ use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
 
 use crate::debian::{self, Need};
+use crate::image;
 use crate::process::{cargo, run, say, target_dir};
 
 /// What makes the disks of a server, on a host that may lack drivers for them.
@@ -36,6 +37,9 @@ const SERVER_TOOLS: &[Need] = &[
 /// If something cannot be installed or built, or if a test fails.
 pub(crate) fn test(json: Option<&Path>, arguments: &[String]) -> Result<()> {
     debian::install(SERVER_TOOLS)?;
+    // The executable that is tested is also the first program of the helper system.
+    run(cargo().args(["nextest", "run", "--locked", "--workspace", "--no-run"]))?;
+    image::make_of_tested()?;
     let reports = target_dir().join("test-reports/systems");
     if reports.exists() {
         std::fs::remove_dir_all(&reports).context("remove reports of an earlier run")?;

@@ -6,10 +6,10 @@
 //!        +-- one fails: nothing is frozen, the cut-over ends -----+
 //! ```
 //!
-//! A hook is an executable in a directory ([`directory`] finds them, and trusts only what nobody but
-//! root can change). [`call`] runs one, within a time limit and with its output in the log. A hook may
+//! A hook is an executable in a directory (`directory` finds them, and trusts only what nobody but
+//! root can change). `call` runs one, within a time limit and with its output in the log. A hook may
 //! hold something, a lock on all tables for one, so that its second call must come whatever happens:
-//! [`debts`] notes it durably before the first call. Who pays: the agent after the thaw; the guard
+//! `debts` notes it durably before the first call. Who pays: the agent after the thaw; the guard
 //! of the freeze if the agent is gone; the agent at its next start if that is gone as well.
 //! [`recipes`] are hooks for well-known databases, ready to be installed.
 
