@@ -126,6 +126,7 @@ impl Site {
         site.address_for_sources = Some(address.into());
         site.control_plane.stop(SHORT)?;
         site.restart_control_plane()?;
+        wait_for_control_plane(&site.login)?;
         site.wait_for_target()?;
         Ok(site)
     }
@@ -148,14 +149,7 @@ impl Site {
         let control_plane =
             start_control_plane(directory.path(), api_port, database_url.as_deref(), None)?;
         let login = directory.path().join("control-plane/first-login.json");
-        until("the control plane answers", SHORT, || {
-            let args = ["targets", "list", "--json"];
-            Ok(login
-                .exists()
-                .then(|| run(&login, args))
-                .transpose()?
-                .filter(succeeded))
-        })?;
+        wait_for_control_plane(&login)?;
         let token = make_token(directory.path(), &login, "target")?;
         let advertised = data_address.unwrap_or(LOOPBACK);
         let offer = Offer::default();
@@ -289,7 +283,7 @@ impl Site {
         self.receiver.kill()?;
         self.restart_receiver()?;
         until("the target starts what it has received", SHORT, || {
-            let targets = self.json(["targets", "list", "--json"])?;
+            let targets = self.json(["targets", "list"])?;
             Ok((targets["targets"][0]["boots"] == true).then_some(()))
         })
     }
@@ -546,4 +540,14 @@ fn make_directory() -> Result<tempfile::TempDir> {
 
 fn find<'a>(list: &'a Value, member: &str, value: &str) -> Option<&'a Value> {
     list.as_array()?.iter().find(|entry| entry[member] == value)
+}
+
+/// Waits until the control plane answers whom this file logs in.
+fn wait_for_control_plane(login: &Path) -> Result<()> {
+    until("the control plane answers", SHORT, || {
+        let args = ["targets", "list", "--json"];
+        let answer = login.exists().then(|| run(login, args)).transpose()?;
+        Ok(answer.filter(succeeded))
+    })
+    .map(drop)
 }

@@ -147,7 +147,7 @@ fn rehearse(site: &Site, task: &str, entry: &mut Entry) -> Result<()> {
 
 /// The cut-over has started the target, which goes on to run.
 fn launched(site: &Site, task: &str, entry: &mut Entry) -> Result<()> {
-    let boot = site.json(["tasks", "boots", task, "last", "--json"])?;
+    let boot = site.json(["tasks", "boots", task, "last"])?;
     entry.keep("launch.json", &serde_json::to_vec_pretty(&boot)?)?;
     let boot: Boot = serde_json::from_value(boot).context("read the launch")?;
     ensure!(
