@@ -212,6 +212,11 @@ fn every_operation_is_answered_as_the_table_says() {
 fn tries(row: &Value, pair: &Pair<'_>) {
     let operation = row["operation"].as_str().unwrap();
     let on = format!("{operation} on {}: {}", row["state"], row["name"]);
+    let mut steps = row["steps"].as_array().into_iter().flatten();
+    if operation == "clone_test (no template)" && steps.any(|step| step == "clone_test") {
+        // The template that an earlier clone was made from is known.
+        return;
+    }
     let shown = pair.client.show_task(&pair.task_id).unwrap();
     assert_eq!(shown.state.as_deref(), row["state"].as_str(), "{on}");
     if operation.ends_with("(agent connected)") {

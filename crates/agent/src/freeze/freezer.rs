@@ -22,8 +22,9 @@ use crate::hooks::{Hook, HookDirectoryError, HookError, Hooks};
 use crate::mounts::read_mounts;
 use crate::quiet::QuietTime;
 
-/// How long the guard may take to start.
-const START_TIME: Duration = Duration::from_secs(20);
+/// How long the guard may take to start. Its executable is read and locked in memory as a whole, on a
+/// server that may be busy with its disks; nothing is frozen before that.
+const START_TIME: Duration = Duration::from_secs(180);
 /// How long an answer of the guard may take beyond its own time limit.
 const ANSWER_TIME: Duration = Duration::from_secs(5);
 

@@ -18,12 +18,15 @@ pub(crate) const UP: &str = "REHOST-HEARTBEAT multi-user tiny";
 /// What the helper system of these tests does. It is what the real one does, in small: it takes the
 /// request from its port, finds the disk, changes what is on it, reports, and powers off.
 const HELPER: &str = r#"
-for port in /sys/class/virtio-ports/*; do
-    [ "$(cat "$port/name")" = org.rehost.helper ] && exec 3<>"/dev/${port##*/}"
+until [ -n "$port" ] && [ -n "$name" ]; do
+    for found in /sys/class/virtio-ports/*; do
+        [ "$(cat "$found/name" 2>/dev/null)" = org.rehost.helper ] && port=${found##*/}
+    done
+    for disk in /sys/block/vd*; do
+        [ "$(cat "$disk/serial" 2>/dev/null)" = rehost-0 ] && name=${disk##*/}
+    done
 done
-for disk in /sys/block/vd*; do
-    [ "$(cat "$disk/serial")" = rehost-0 ] && name=${disk##*/}
-done
+exec 3<>"/dev/$port"
 echo '{"event":"ready"}' >&3
 read -r request <&3
 sentence=$(echo "$request" | sed 's/.*"sentence":"\([^"]*\)".*/\1/')

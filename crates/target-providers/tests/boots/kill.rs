@@ -52,12 +52,14 @@ impl BootObserver for Suicide {
 }
 
 #[test]
+#[ignore = "starts machines of its own: cargo nextest run --run-ignored all"]
 fn a_rehearsal_that_is_killed_at_any_moment_leaves_nothing_unknown() -> Result<()> {
     let name = "kill::a_rehearsal_that_is_killed_at_any_moment_leaves_nothing_unknown";
     killed_at_every_moment(name, BootPurpose::Rehearsal, 0)
 }
 
 #[test]
+#[ignore = "starts machines of its own: cargo nextest run --run-ignored all"]
 fn a_cut_over_that_is_killed_at_any_moment_leaves_nothing_unknown() -> Result<()> {
     let name = "kill::a_cut_over_that_is_killed_at_any_moment_leaves_nothing_unknown";
     // Until the helper system is through, it is like a rehearsal: four steps, two folders, an

@@ -48,6 +48,7 @@ fn run(ground: &Ground, purpose: BootPurpose, sentence: &str, witness: &Witness)
 }
 
 #[test]
+#[ignore = "starts machines of its own: cargo nextest run --run-ignored all"]
 fn a_rehearsal_boots_what_was_fixed_and_leaves_the_copy_as_it_was() -> Result<()> {
     let ground = Ground::new()?;
     let before = std::fs::read(ground.copy())?;
@@ -84,6 +85,7 @@ fn a_rehearsal_boots_what_was_fixed_and_leaves_the_copy_as_it_was() -> Result<()
 }
 
 #[test]
+#[ignore = "starts machines of its own: cargo nextest run --run-ignored all"]
 fn a_cut_over_stays_is_reported_again_and_goes_when_it_is_released() -> Result<()> {
     let ground = Ground::new()?;
     let before = std::fs::read(ground.copy())?;
@@ -112,6 +114,7 @@ fn a_cut_over_stays_is_reported_again_and_goes_when_it_is_released() -> Result<(
 }
 
 #[test]
+#[ignore = "starts machines of its own: cargo nextest run --run-ignored all"]
 fn a_copy_that_does_not_boot_is_told_with_a_reason_and_ends() -> Result<()> {
     let ground = Ground::new()?;
     let failing = [
@@ -154,6 +157,7 @@ fn a_copy_that_does_not_boot_is_told_with_a_reason_and_ends() -> Result<()> {
 }
 
 #[test]
+#[ignore = "starts machines of its own: cargo nextest run --run-ignored all"]
 fn a_boot_that_is_called_off_is_undone() -> Result<()> {
     let ground = Ground::new()?;
     for step in [Step::Overlays, Step::FixUps, Step::WaitUntilUp] {
@@ -171,6 +175,7 @@ fn a_boot_that_is_called_off_is_undone() -> Result<()> {
 }
 
 #[test]
+#[ignore = "starts machines of its own: cargo nextest run --run-ignored all"]
 fn a_copy_that_is_served_on_a_socket_is_rehearsed_and_not_cut_over() -> Result<()> {
     let ground = Ground::new()?;
     let socket = ground.folder().join("nbd.sock");
