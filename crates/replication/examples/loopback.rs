@@ -74,6 +74,7 @@ fn main() -> Anyhow<()> {
         syncing: false,
         sync_interval: Duration::ZERO,
         audits_marks: true,
+        packing: Arc::default(),
     };
     let begun = Instant::now();
     let outcome =

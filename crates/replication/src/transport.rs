@@ -86,6 +86,26 @@ pub(crate) struct FrameWriter {
     shared: Arc<Shared>,
 }
 
+/// How fast the bytes of a frame may go.
+pub(crate) trait Pace {
+    /// How many may go at once.
+    fn piece_bytes(&self) -> usize;
+
+    /// Waits until so many more may go.
+    fn await_turn(&self, bytes: u64);
+}
+
+/// As fast as the socket takes them.
+struct Free;
+
+impl Pace for Free {
+    fn piece_bytes(&self) -> usize {
+        ENCRYPT_BYTES
+    }
+
+    fn await_turn(&self, _bytes: u64) {}
+}
+
 /// The reading half.
 #[derive(Debug)]
 pub(crate) struct FrameReader {
@@ -149,11 +169,21 @@ impl FrameWriter {
         message: &M,
         payload: &[&[u8]],
     ) -> Result<(u64, u64), TransportError> {
+        self.send_message_paced(message, payload, &Free)
+    }
+
+    /// As [`Self::send`], piece by piece as `pace` permits.
+    pub(crate) fn send_message_paced<M: Message>(
+        &self,
+        message: &M,
+        payload: &[&[u8]],
+        pace: &dyn Pace,
+    ) -> Result<(u64, u64), TransportError> {
         let control = serde_json::to_vec(message).map_err(|source| TransportError::Control {
             kind: M::KIND,
             source,
         })?;
-        self.send_raw(M::KIND, &control, payload)
+        self.send_paced(M::KIND, &control, payload, pace)
     }
 
     /// Sends a frame that consists of its kind and perhaps a payload.
@@ -162,6 +192,18 @@ impl FrameWriter {
         kind: Kind,
         control: &[u8],
         payload: &[&[u8]],
+    ) -> Result<(u64, u64), TransportError> {
+        self.send_paced(kind, control, payload, &Free)
+    }
+
+    /// As [`Self::send_raw`], piece by piece as `pace` permits. Nothing can be read from the stream
+    /// meanwhile.
+    pub(crate) fn send_paced(
+        &self,
+        kind: Kind,
+        control: &[u8],
+        payload: &[&[u8]],
+        pace: &dyn Pace,
     ) -> Result<(u64, u64), TransportError> {
         let payload_bytes: usize = payload.iter().map(|part| part.len()).sum();
         let mut tls = self.shared.tls();
@@ -175,12 +217,20 @@ impl FrameWriter {
         };
         let header_bytes = header.encode()?;
         tls.sent = header.sequence;
+        pace.await_turn((HEADER_BYTES + control.len()) as u64);
         let connection = &mut tls.connection;
         connection.writer().write_all(&header_bytes)?;
         connection.writer().write_all(control)?;
-        for part in payload.iter().flat_map(|part| part.chunks(ENCRYPT_BYTES)) {
-            connection.writer().write_all(part)?;
-            self.shared.send_pending(connection)?;
+        for part in payload {
+            let mut rest = *part;
+            while !rest.is_empty() {
+                // Asked for each piece: another limit may hold by now.
+                let (piece, left) = rest.split_at(pace.piece_bytes().clamp(1, rest.len()));
+                pace.await_turn(piece.len() as u64);
+                connection.writer().write_all(piece)?;
+                self.shared.send_pending(connection)?;
+                rest = left;
+            }
         }
         self.shared.send_pending(connection)?;
         let length = (HEADER_BYTES + control.len() + payload_bytes) as u64;

@@ -11,8 +11,8 @@ use std::sync::Arc;
 use common::{Certificates, Pair};
 use rehost_replication::source::{Control, NoFreeze, Outcome, SourceError, run};
 use rehost_replication::wire::{
-    Announce, Chunk, ChunkRange, Failure, HEADER_BYTES, HashSource, HashesRequest, Header, Hello,
-    HelloVolume, Hex32, Kind, Message, ZeroRun,
+    Announce, Chunk, ChunkRange, Codec, Failure, HEADER_BYTES, HashSource, HashesRequest, Header,
+    Hello, HelloVolume, Hex32, Kind, Message, ZeroRun,
 };
 use rustls::pki_types::ServerName;
 use rustls::{ClientConnection, StreamOwned};
@@ -52,6 +52,7 @@ fn hello() -> Hello {
             index: 0,
             size_bytes: 8 * MIB,
         }],
+        codecs: vec!["zstd".into(), "unheard-of".into()],
     }
 }
 
@@ -235,6 +236,7 @@ fn frames_that_make_no_sense_are_refused_with_a_reason() {
             chunk,
             hash: Hex32(*blake3::hash(&content).as_bytes()),
             segments: segments.to_vec(),
+            codec: None,
         };
         message(&message_, payload)
     };
@@ -243,6 +245,7 @@ fn frames_that_make_no_sense_are_refused_with_a_reason() {
         chunk: 1,
         hash: Hex32([7; 32]),
         segments: vec![(0, 10)],
+        codec: None,
     };
     let range = |volume, first, count| {
         message(
@@ -329,6 +332,66 @@ fn frames_that_make_no_sense_are_refused_with_a_reason() {
     ] {
         assert_eq!(provoke(&pair, &[frame]).as_deref(), Some(code), "{name}");
     }
+    still_works(&pair);
+}
+
+#[test]
+fn packed_chunks_that_are_not_what_they_say_are_refused_with_a_reason() {
+    let pair = pair();
+    let packed = |codec, segments: &[(u32, u32)], payload: &[u8]| {
+        let chunk = Chunk {
+            volume: 0,
+            chunk: 0,
+            hash: Hex32(*blake3::hash(&[0; 1 << 20]).as_bytes()),
+            segments: segments.to_vec(),
+            codec: Some(codec),
+        };
+        message(&chunk, payload)
+    };
+    // 4 KiB of which nothing is left but zeros, and a megabyte of them.
+    let zeros = |length| zstd::bulk::compress(&vec![0; length], 1).unwrap();
+    let (fitting, bomb) = (zeros(4096), zeros(1 << 20));
+    let short = [(0, 4096)];
+    for (name, frame, code) in [
+        (
+            "not agreed on",
+            packed(Codec::Lz4, &short, &[1; 9]),
+            "bad_packing",
+        ),
+        (
+            "no frame",
+            packed(Codec::Zstd, &short, &[0xff; 99]),
+            "bad_packing",
+        ),
+        ("nothing", packed(Codec::Zstd, &short, &[]), "bad_packing"),
+        (
+            "too much in it",
+            packed(Codec::Zstd, &short, &bomb),
+            "bad_packing",
+        ),
+        (
+            "too little in it",
+            packed(Codec::Zstd, &[(0, 8192), (16384, 20480)], &fitting),
+            "bad_packing",
+        ),
+        (
+            "cut short",
+            packed(Codec::Zstd, &short, &fitting[..9]),
+            "bad_packing",
+        ),
+        (
+            "longer than its content",
+            packed(Codec::Zstd, &[(0, 9)], &fitting),
+            "bad_segments",
+        ),
+        ("no content", packed(Codec::Zstd, &[], &[]), "bad_segments"),
+    ] {
+        assert_eq!(provoke(&pair, &[frame]).as_deref(), Some(code), "{name}");
+    }
+    assert_eq!(
+        provoke(&pair, &[packed(Codec::Zstd, &short, &fitting)]),
+        None
+    );
     still_works(&pair);
 }
 

@@ -73,6 +73,7 @@ impl Receiver {
         let welcome = Welcome {
             version: 1,
             chunk_bytes: CHUNK_BYTES,
+            codecs: Vec::new(),
         };
         self.send(Kind::Welcome, &serde_json::to_vec(&welcome).unwrap(), &[]);
     }

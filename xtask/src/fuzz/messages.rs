@@ -1,14 +1,29 @@
 //! What the target for the wire protocol begins with: a frame of every kind, as
 //! `docs/wire-protocol.md` shows them.
 
-/// Bytes of frames, without their payloads.
+/// Bytes of frames, with the payloads of packed chunks only.
 pub(super) fn all() -> impl Iterator<Item = Vec<u8>> {
     const HASH: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
     let chunk =
         format!(r#"{{"volume":0,"chunk":7,"hash":"{HASH}","segments":[[0,4096],[8192,12288]]}}"#);
+    let packed = |codec: &str| {
+        format!(r#"{{"volume":0,"chunk":7,"hash":"{HASH}","segments":[[0,4]],"codec":"{codec}"}}"#)
+    };
+    // Four bytes as a block of LZ4, and as a frame of Zstandard with its content as it is.
+    let lz4 = b"\x40abcd".as_slice();
+    let zstd = b"\x28\xb5\x2f\xfd\x20\x04\x21\x00\x00abcd".as_slice();
+    let with_payload = [("lz4", lz4), ("zstd", zstd)].map(|(codec, payload)| {
+        let mut bytes = frame(9, &packed(codec));
+        let length = u32::try_from(payload.len()).unwrap_or(u32::MAX);
+        bytes[12..16].copy_from_slice(&length.to_le_bytes());
+        bytes.extend(payload);
+        bytes
+    });
     [
         (1, r#"{"versions":[1],"task_id":"t","session":7,"stream":0,"volumes":[{"index":0,"size_bytes":9}]}"#),
+        (1, r#"{"versions":[1],"task_id":"t","session":7,"stream":0,"volumes":[],"codecs":["lz4","zstd"]}"#),
         (2, r#"{"version":1,"chunk_bytes":1048576}"#),
+        (2, r#"{"version":1,"chunk_bytes":1048576,"codecs":["zstd"]}"#),
         (3, r#"{"volume":0,"first":1,"count":2}"#),
         (4, ""),
         (5, r#"{"volume":0,"first":1,"count":2,"from":"medium"}"#),
@@ -26,6 +41,7 @@ pub(super) fn all() -> impl Iterator<Item = Vec<u8>> {
     ]
     .map(|(kind, control)| frame(kind, control))
     .into_iter()
+    .chain(with_payload)
 }
 
 fn frame(kind: u8, control: &str) -> Vec<u8> {

@@ -3,8 +3,14 @@
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::bucket::Bucket;
+
 /// How often a wait for the rate limit looks whether it is still of use.
 const VAIN_CHECK: Duration = Duration::from_millis(200);
+
+/// Smallest and largest piece that is sent at once, in bytes: one record of TLS, and as much as is
+/// encrypted at once where there is no limit.
+const PIECES: (usize, usize) = (16 << 10, 256 << 10);
 
 /// What a replication should do.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -18,20 +24,74 @@ pub(super) enum Wanted {
     Stop,
 }
 
+/// What a replication may take of its source, besides the rate limit of the link.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Ceilings {
+    /// Bytes of the disks read per second, over all streams; no bound if absent.
+    pub read_bytes_per_second: Option<u64>,
+    /// Time of processors that streams use, in thousandths of one processor: 1500 is one and a half. No
+    /// bound if absent.
+    pub processor_thousandths: Option<u32>,
+    /// Reads of the disks at the same time; no bound but the number of streams if absent. One at least.
+    pub readers: Option<u32>,
+}
+
+/// What was read of the source's disks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Reads {
+    /// How often.
+    pub count: u64,
+    /// How many bytes.
+    pub bytes: u64,
+    /// How long the reads took, added up.
+    pub time: Duration,
+}
+
+impl Reads {
+    /// What was read since `before`.
+    #[must_use]
+    pub fn since(&self, before: &Self) -> Self {
+        Self {
+            count: self.count.saturating_sub(before.count),
+            bytes: self.bytes.saturating_sub(before.bytes),
+            time: self.time.saturating_sub(before.time),
+        }
+    }
+}
+
 #[derive(Debug, Default)]
 struct State {
     wanted: Wanted,
     /// The comparison of both ends is not wanted.
     skips_check: bool,
-    bytes_per_second: Option<u64>,
-    /// When the next byte may go, at the rate above.
-    next_send: Option<Instant>,
+    /// Bytes on the wire.
+    wire: Bucket,
+    sent_bytes: u64,
+    /// Bytes of the disks.
+    disk: Bucket,
+    /// Nanoseconds of processors.
+    processors: Bucket,
+    readers: Option<u32>,
+    /// Reads that take place now.
+    reading: u32,
+    reads: Reads,
 }
 
 /// Steers a replication; clones steer the same one.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Control {
     shared: Arc<(Mutex<State>, Condvar)>,
+    /// Times are counted from here.
+    origin: Instant,
+}
+
+impl Default for Control {
+    fn default() -> Self {
+        Self {
+            shared: Arc::default(),
+            origin: Instant::now(),
+        }
+    }
 }
 
 impl Control {
@@ -71,13 +131,34 @@ impl Control {
     /// The same bound may be set again and again: what was sent counts on.
     pub fn set_rate_limit_bytes_per_second(&self, limit: Option<u64>) {
         let limit = limit.filter(|limit| *limit > 0);
-        let mut state = self.state();
-        if state.bytes_per_second == limit {
-            return;
+        if self.state().wire.set(limit) {
+            self.shared.1.notify_all();
         }
-        state.bytes_per_second = limit;
-        state.next_send = None;
+    }
+
+    /// Bounds what is taken of the source. At once; the same bounds may be set again and again.
+    pub fn set_ceilings(&self, ceilings: Ceilings) {
+        let nanoseconds = |thousandths| u64::from(thousandths) * 1_000_000;
+        let mut state = self.state();
+        state.disk.set(ceilings.read_bytes_per_second);
+        state
+            .processors
+            .set(ceilings.processor_thousandths.map(nanoseconds));
+        state.readers = ceilings.readers;
+        drop(state);
         self.shared.1.notify_all();
+    }
+
+    /// What was read of the disks so far.
+    #[must_use]
+    pub fn reads(&self) -> Reads {
+        self.state().reads
+    }
+
+    /// What was put on the wire so far, in bytes.
+    #[must_use]
+    pub fn sent_bytes(&self) -> u64 {
+        self.state().sent_bytes
     }
 
     pub(super) fn wanted(&self) -> Wanted {
@@ -118,27 +199,110 @@ impl Control {
         }
     }
 
-    /// Waits until `bytes` more may be sent under the rate limit, or until nobody needs them any more,
-    /// which is asked for now and then.
+    /// Waits until more may be sent under the rate limit, or until nobody needs it any more, which is
+    /// asked for now and then.
     ///
     /// The bytes are booked at once and paid for by the time that the next caller waits, so that
-    /// one chunk always fits, however low the limit is.
+    /// one piece always fits, however low the limit is.
     pub(super) fn throttle(&self, bytes: u64, is_in_vain: impl Fn() -> bool) {
+        self.wait_for(|state| &mut state.wire, bytes, is_in_vain);
+        self.state().sent_bytes += bytes;
+    }
+
+    /// Bytes were sent that could not wait; whoever waits next waits for them, too.
+    pub(super) fn book(&self, bytes: u64) {
+        let mut state = self.state();
+        state.wire.book(bytes, self.origin.elapsed());
+        state.sent_bytes += bytes;
+    }
+
+    /// How many bytes to send at once so that the rate limit holds over short times, too.
+    pub(super) fn piece_bytes(&self) -> usize {
+        self.state().wire.piece(PIECES.0, PIECES.1)
+    }
+
+    /// Reads `bytes` of a disk when it is their turn, or when nobody needs them any more.
+    pub(super) fn read<T>(
+        &self,
+        bytes: u64,
+        is_in_vain: impl Fn() -> bool,
+        read: impl FnOnce() -> T,
+    ) -> T {
+        self.wait_for(|state| &mut state.disk, bytes, &is_in_vain);
+        let mut state = self.state();
+        while state
+            .readers
+            .is_some_and(|most| state.reading >= most.max(1))
+            && state.wanted != Wanted::Stop
+            && !is_in_vain()
+        {
+            let waited = self.shared.1.wait_timeout(state, VAIN_CHECK);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+        state.reading += 1;
+        drop(state);
+        let reading = Reading {
+            control: self,
+            bytes,
+            begun: Instant::now(),
+        };
+        let result = read();
+        drop(reading);
+        result
+    }
+
+    /// Waits until processors may be used again, if there is a bound; `due` tells how much of their
+    /// time has been used since it was called last.
+    pub(super) fn pay_processors(
+        &self,
+        due: impl FnOnce() -> Duration,
+        is_in_vain: impl Fn() -> bool,
+    ) {
+        if self.state().processors.is_bounded() {
+            let due = u64::try_from(due().as_nanos()).unwrap_or(u64::MAX);
+            self.wait_for(|state| &mut state.processors, due, is_in_vain);
+        }
+    }
+
+    fn wait_for(
+        &self,
+        bucket: impl Fn(&mut State) -> &mut Bucket,
+        amount: u64,
+        is_in_vain: impl Fn() -> bool,
+    ) {
         let mut state = self.state();
         loop {
-            let Some(limit) = state.bytes_per_second else {
-                return;
-            };
-            let now = Instant::now();
-            let due = state.next_send.unwrap_or(now);
-            if due <= now || state.wanted == Wanted::Stop || is_in_vain() {
-                let cost = Duration::from_micros(bytes.saturating_mul(1_000_000) / limit);
-                state.next_send = Some(due.max(now) + cost);
+            let now = self.origin.elapsed();
+            let wait = bucket(&mut state).wait(now);
+            if wait.is_zero() || state.wanted == Wanted::Stop || is_in_vain() {
+                bucket(&mut state).book(amount, now);
                 return;
             }
-            let wait = (due - now).min(VAIN_CHECK);
-            let waited = self.shared.1.wait_timeout(state, wait);
+            let waited = self.shared.1.wait_timeout(state, wait.min(VAIN_CHECK));
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+}
+
+/// A read that takes place.
+struct Reading<'a> {
+    control: &'a Control,
+    bytes: u64,
+    begun: Instant,
+}
+
+impl Drop for Reading<'_> {
+    fn drop(&mut self) {
+        let time = self.begun.elapsed();
+        let mut state = self.control.state();
+        state.reading -= 1;
+        state.reads.count += 1;
+        state.reads.bytes += self.bytes;
+        state.reads.time += time;
+        let others_wait = state.readers.is_some();
+        drop(state);
+        if others_wait {
+            self.control.shared.1.notify_all();
         }
     }
 }
@@ -146,6 +310,50 @@ impl Control {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn as_many_read_at_the_same_time_as_may_and_what_they_read_is_counted() {
+        use std::sync::atomic::{AtomicU32, Ordering};
+        let control = Control::new();
+        let (reading, most) = (AtomicU32::new(0), AtomicU32::new(0));
+        let read = || {
+            let now = reading.fetch_add(1, Ordering::SeqCst) + 1;
+            most.fetch_max(now, Ordering::SeqCst);
+            std::thread::yield_now();
+            reading.fetch_sub(1, Ordering::SeqCst);
+        };
+        control.set_ceilings(Ceilings {
+            readers: Some(0),
+            ..Ceilings::default()
+        });
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| (0..200).for_each(|_| control.read(10, || false, read)));
+            }
+        });
+        assert_eq!(most.load(Ordering::SeqCst), 1, "one there must be");
+        let reads = control.reads();
+        assert_eq!((reads.count, reads.bytes), (800, 8000));
+        assert_eq!(reads.since(&reads), Reads::default());
+        assert_eq!(control.state().reading, 0);
+    }
+
+    #[test]
+    fn processors_are_paid_for_only_where_they_are_bounded() {
+        let control = Control::new();
+        control.pay_processors(|| panic!("nobody asks"), || false);
+        control.set_ceilings(Ceilings {
+            processor_thousandths: Some(500),
+            ..Ceilings::default()
+        });
+        control.pay_processors(|| Duration::from_secs(1 << 30), || false);
+        let wait = control.state().processors.wait(control.origin.elapsed());
+        assert!(
+            wait > Duration::from_secs(1 << 30),
+            "half a processor takes twice as long"
+        );
+        control.pay_processors(|| Duration::ZERO, || true);
+    }
 
     #[test]
     fn a_stop_ends_every_wait_and_a_cutover_only_the_rest() {
@@ -162,19 +370,5 @@ mod tests {
         control.pause(FOREVER);
         control.rest(FOREVER);
         control.throttle(1 << 20, || false);
-    }
-
-    #[test]
-    fn a_limit_that_is_told_again_does_not_forget_what_is_owed_to_it() {
-        let control = Control::new();
-        control.set_rate_limit_bytes_per_second(Some(1000));
-        control.throttle(1_000_000, || false);
-        let due = control.state().next_send;
-        assert!(due.is_some());
-        control.set_rate_limit_bytes_per_second(Some(1000));
-        assert_eq!(control.state().next_send, due);
-        // Another limit holds at once.
-        control.set_rate_limit_bytes_per_second(Some(2000));
-        assert_eq!(control.state().next_send, None);
     }
 }

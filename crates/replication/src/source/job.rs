@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use rehost_volumes::{Proof, Volume};
 
-use super::{ChangeTracker, UsedBlocks};
+use super::{ChangeTracker, Packing, UsedBlocks};
 
 /// A migration's copying, as the agent sees it.
 #[derive(Debug)]
@@ -32,6 +32,8 @@ pub struct ReplicationJob {
     /// Whether marks of changed blocks are checked against the disks, by reading all that is in use
     /// once in each stretch of tracking.
     pub audits_marks: bool,
+    /// How chunks are packed; the same for every run of the task in this process, since it learns.
+    pub packing: Arc<Packing>,
 }
 
 /// A disk of the source.
@@ -104,8 +106,10 @@ pub struct VolumeFigures {
     pub size_bytes: u64,
     /// Bytes that were not zero when the full copy read them.
     pub used_bytes: u64,
-    /// Bytes put on the wire, before encryption, frames included.
+    /// Bytes put on the wire, packed as they were and before encryption, frames included.
     pub wire_bytes: u64,
+    /// Bytes that packing kept from the wire: without it they would have been there in addition.
+    pub saved_bytes: u64,
     /// Of these, payload bytes that had been sent in the same round before.
     pub sent_again_bytes: u64,
     /// Rounds, the full copy and the final round included.

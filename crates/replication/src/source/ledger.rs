@@ -86,9 +86,10 @@ impl Rounds {
     }
 }
 
-const MAGIC: [u8; 8] = *b"RHSTSENT";
-/// Magic, size and five counters; the marks follow.
-const HEADER_BYTES: usize = 64;
+/// The last byte is the version of the file.
+const MAGIC: [u8; 8] = *b"RHSTSEN2";
+/// Magic, size and seven counters; the marks follow.
+const HEADER_BYTES: usize = 72;
 const MARK_BYTES: usize = 4;
 
 /// The ledger of one volume.
@@ -118,6 +119,8 @@ struct Counters {
     rounds: u64,
     /// Part of `microseconds` that went into the first round.
     full_copy_microseconds: u64,
+    /// Bytes that packing kept from the wire.
+    saved_bytes: u64,
 }
 
 impl Ledger {
@@ -179,11 +182,13 @@ impl Ledger {
         }
     }
 
-    /// Notes that a chunk is about to go out in `round`.
+    /// Notes that a chunk is about to go out in `round`: so many bytes of the disk, as a payload of so
+    /// many.
     pub(super) fn sending(
         &self,
         chunk: u64,
         round: u32,
+        content_bytes: u64,
         payload_bytes: u64,
     ) -> Result<(), SourceError> {
         let mut state = self.state();
@@ -191,7 +196,7 @@ impl Ledger {
         if state.marks[at] == round {
             state.counters.sent_again_bytes += payload_bytes;
         } else if round == 1 {
-            state.counters.used_bytes += payload_bytes;
+            state.counters.used_bytes += content_bytes;
         }
         state.marks[at] = round;
         if let Some(withheld) = &mut state.withheld {
@@ -204,9 +209,11 @@ impl Ledger {
             .map_err(|source| self.failed(source))
     }
 
-    /// Counts bytes on the wire. Written with the next chunk.
-    pub(super) fn sent(&self, wire_bytes: u64) {
-        self.state().counters.wire_bytes += wire_bytes;
+    /// Counts bytes on the wire, and those that packing kept from it. Written with the next chunk.
+    pub(super) fn sent(&self, wire_bytes: u64, saved_bytes: u64) {
+        let mut state = self.state();
+        state.counters.wire_bytes += wire_bytes;
+        state.counters.saved_bytes += saved_bytes;
     }
 
     /// Counts a round that is through, or a part of one that broke off.
@@ -263,6 +270,7 @@ impl Ledger {
             size_bytes: state.size_bytes,
             used_bytes: state.counters.used_bytes,
             wire_bytes: state.counters.wire_bytes,
+            saved_bytes: state.counters.saved_bytes,
             sent_again_bytes: state.counters.sent_again_bytes,
             rounds: u32::try_from(state.counters.rounds).unwrap_or(u32::MAX),
             seconds: state.counters.microseconds as f64 / 1e6,
@@ -288,6 +296,7 @@ impl State {
             counters.microseconds,
             counters.rounds,
             counters.full_copy_microseconds,
+            counters.saved_bytes,
         ] {
             bytes.extend(number.to_le_bytes());
         }
@@ -310,6 +319,7 @@ impl Counters {
             microseconds: numbers.next()?,
             rounds: numbers.next()?,
             full_copy_microseconds: numbers.next()?,
+            saved_bytes: numbers.next()?,
         })
     }
 }
@@ -325,21 +335,21 @@ mod tests {
         let path = directory.path().join("ledger");
         let open = || Ledger::open(path.clone(), 9 * CHUNK_BYTES).unwrap();
         let ledger = open();
-        ledger.sending(3, 1, 100).unwrap();
-        ledger.sent(120);
-        ledger.sending(4, 1, 50).unwrap();
+        ledger.sending(3, 1, 100, 100).unwrap();
+        ledger.sent(120, 30);
+        ledger.sending(4, 1, 50, 50).unwrap();
         drop(ledger);
 
         let ledger = open();
-        ledger.sending(3, 1, 100).unwrap();
+        ledger.sending(3, 1, 100, 100).unwrap();
         ledger.withhold();
-        ledger.sending(3, 2, 10).unwrap();
-        ledger.sending(5, 2, 10).unwrap();
+        ledger.sending(3, 2, 10, 10).unwrap();
+        ledger.sending(5, 2, 10, 10).unwrap();
         ledger.write_withheld().unwrap();
         drop(ledger);
 
         let ledger = open();
-        ledger.sending(5, 2, 10).unwrap();
+        ledger.sending(5, 2, 10, 10).unwrap();
         ledger.add_round(0.5, false).unwrap();
         ledger.add_round(0.5, true).unwrap();
         ledger.add_round(0.5, true).unwrap();
@@ -356,7 +366,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let ledger = Ledger::open(directory.path().join("ledger"), CHUNK_BYTES).unwrap();
         for round in [1, 256, 65_537] {
-            ledger.sending(0, round, 10).unwrap();
+            ledger.sending(0, round, 10, 10).unwrap();
         }
         assert_eq!(ledger.figures("vda").sent_again_bytes, 0);
     }
@@ -368,7 +378,7 @@ mod tests {
         let ledger = Ledger::open(path.clone(), CHUNK_BYTES).unwrap();
         let before = std::fs::read(&path).unwrap();
         ledger.withhold();
-        ledger.sending(0, 3, 10).unwrap();
+        ledger.sending(0, 3, 10, 10).unwrap();
         ledger.add_round(1.0, true).unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), before);
         ledger.write_withheld().unwrap();

@@ -7,6 +7,8 @@
 
 mod agreement;
 mod audit;
+mod bucket;
+mod careful;
 mod changes;
 mod control;
 mod error;
@@ -17,6 +19,7 @@ mod freeze;
 mod hashes;
 mod job;
 mod ledger;
+mod packing;
 mod plan;
 mod probe;
 mod progress;
@@ -29,12 +32,13 @@ mod work;
 mod workers;
 
 pub use changes::{ChangeTracker, Marks, TrackerError, Tracking};
-pub use control::Control;
+pub use control::{Ceilings, Control, Reads};
 pub use error::{SourceError, error_chain};
 pub use events::{Event, MappedVolume, Observer, Phase, Progress};
 pub use forecast::Forecast;
 pub use freeze::{FreezeError, Freezer, NoFreeze};
 pub use job::{Finished, Outcome, Peer, ReplicationJob, SourceVolume, Unchecked, VolumeFigures};
+pub use packing::{Compression, Packing, stream_memory_bytes};
 pub use probe::{LinkFigures, LinkProbe, measure};
 pub use run::run;
 pub use used::{AllocationMaps, Extents, UsedBlocks, UsedMap, WholeDisks};

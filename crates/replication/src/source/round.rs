@@ -11,10 +11,12 @@ use rehost_volumes::{
 };
 
 use super::SourceError;
+use super::careful::{Careful, Meter};
 use super::changes::Chunks;
 use super::control::Control;
 use super::hashes::SourceHashes;
 use super::ledger::Ledger;
+use super::packing::{self, Packer};
 use super::progress::Counters;
 use super::stream::SourceStream;
 use super::used::View;
@@ -102,6 +104,8 @@ pub(super) struct Round<'a> {
 struct Desk<'a> {
     stream: &'a mut SourceStream,
     buffer: AlignedBuffer,
+    packer: Packer,
+    meter: Meter,
     /// What was sent and is not acknowledged yet, in the order in which it was sent.
     sent: VecDeque<Sent>,
 }
@@ -118,6 +122,8 @@ impl Round<'_> {
     /// everything sent is durable. Returns the hashes of what the receiver has, if it was asked.
     pub(super) fn work(&self, stream: &mut SourceStream) -> Result<Vec<Hashed>, SourceError> {
         let mut desk = Desk {
+            packer: stream.packer(),
+            meter: Meter::default(),
             stream,
             buffer: AlignedBuffer::new(to_usize(CHUNK_BYTES)),
             sent: VecDeque::new(),
@@ -150,6 +156,16 @@ impl Round<'_> {
         }
         desk.stream.barrier()?;
         Ok(seen)
+    }
+
+    /// A disk as a worker reads it.
+    fn careful<'a>(&'a self, view: &'a View, meter: &'a Meter) -> Careful<'a> {
+        Careful {
+            view,
+            control: self.control,
+            meter,
+            halted: &self.halted,
+        }
     }
 
     /// Ends the round early.
@@ -221,7 +237,8 @@ impl Round<'_> {
         let view = &self.views[position];
         let range = chunk_range(chunk, view.size_bytes());
         let content = &mut desk.buffer[..to_usize(range.end - range.start)];
-        view.volume.read_at(content, range.start)?;
+        self.careful(view, &desk.meter)
+            .read_at(content, range.start)?;
         let segments = nonzero_segments(content);
         if segments.is_empty() {
             return Ok(false);
@@ -231,7 +248,16 @@ impl Round<'_> {
             .iter()
             .map(|segment| &content[segment.clone()])
             .collect();
-        let payload_bytes = payload.iter().map(|part| part.len() as u64).sum();
+        let content_bytes: usize = payload.iter().map(|part| part.len()).sum();
+        let packed = desk.packer.pack(&payload);
+        let packed_payload = [desk.packer.bytes(&packed)];
+        let codec = packed.codec();
+        let payload = if codec.is_some() {
+            packed_payload.as_slice()
+        } else {
+            payload.as_slice()
+        };
+        let payload_bytes: usize = payload.iter().map(|part| part.len()).sum();
         let narrow = |offset| u32::try_from(offset).unwrap_or(u32::MAX);
         let message = Chunk {
             volume: view.index,
@@ -241,14 +267,22 @@ impl Round<'_> {
                 .iter()
                 .map(|segment| (narrow(segment.start), narrow(segment.end)))
                 .collect(),
+            codec,
         };
-        self.control.throttle(payload_bytes, || self.is_halted());
         let ledger = &self.ledgers[position];
-        ledger.sending(chunk, self.number, payload_bytes)?;
-        let (sequence, length) = desk.stream.send(&message, &payload)?;
-        ledger.sent(length);
+        let (content, wire) = (content_bytes as u64, payload_bytes as u64);
+        ledger.sending(chunk, self.number, content, wire)?;
+        let in_vain = || self.is_halted();
+        let sent = (desk.stream).send_chunk(&message, payload, content, self.control, in_vain)?;
+        ledger.sent(sent.length, content - wire);
+        desk.stream.packing().learn(&packing::Sent {
+            content_bytes,
+            wire_bytes: payload_bytes,
+            held_up: sent.held_up,
+            packed: packed.method.map(|method| (method, packed.time)),
+        });
         desk.sent.push_back(Sent {
-            sequence,
+            sequence: sent.sequence,
             position,
             chunks: chunk..chunk + 1,
             hash,
@@ -272,7 +306,8 @@ impl Round<'_> {
             count: chunks.end - chunks.start,
         };
         let (sequence, length) = desk.stream.send(&message, &[])?;
-        self.ledgers[position].sent(length);
+        self.ledgers[position].sent(length, 0);
+        self.control.book(length);
         // Only the last chunk of a volume can be shorter than the others.
         let last = chunks.end - 1;
         for chunks in [chunks.start..last, last..chunks.end] {
@@ -295,7 +330,7 @@ impl Round<'_> {
             Some(known) => known,
             None => self.ask_journal(desk.stream, unit)?,
         };
-        let mine = self.hash(&mut desk.buffer, unit)?;
+        let mine = self.hash(desk, unit)?;
         let chunks: Vec<u64> = unit.chunks.iter().flatten().collect();
         let pairs = || chunks.iter().zip(mine.iter().zip(&theirs));
         let hashes = &self.hashes[unit.position];
@@ -332,7 +367,7 @@ impl Round<'_> {
         recorded: &Todo,
     ) -> Result<Vec<u64>, SourceError> {
         let expected = recorded.known_of(&unit.chunks).unwrap_or_default();
-        let found = self.hash(&mut desk.buffer, unit)?;
+        let found = self.hash(desk, unit)?;
         let chunks = unit.chunks.iter().flatten();
         let pairs = chunks.zip(found.iter().zip(&expected));
         let differing = pairs.filter(|(_, (found, expected))| found != expected);
@@ -340,11 +375,12 @@ impl Round<'_> {
     }
 
     /// Hashes of the chunks of a unit, read now.
-    fn hash(&self, buffer: &mut AlignedBuffer, unit: &Unit) -> Result<Vec<ChunkHash>, SourceError> {
-        let view = &self.views[unit.position];
+    fn hash(&self, desk: &mut Desk<'_>, unit: &Unit) -> Result<Vec<ChunkHash>, SourceError> {
+        let volume = self.careful(&self.views[unit.position], &desk.meter);
+        let buffer = &mut desk.buffer;
         let mut hashes = Vec::new();
         for chunks in unit.chunks.iter() {
-            hash_chunks(&*view.volume, chunks, buffer, |chunk, hash| {
+            hash_chunks(&volume, chunks, buffer, |chunk, hash| {
                 self.count(unit.position, chunk);
                 hashes.push(hash);
                 Ok::<(), SourceError>(())

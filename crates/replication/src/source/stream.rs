@@ -5,19 +5,21 @@
 
 use std::net::{TcpStream, ToSocketAddrs};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rehost_volumes::{CHUNK_BYTES, to_usize};
 use rustls::pki_types::ServerName;
 use rustls::{ClientConnection, Connection};
 
+use super::control::Control;
+use super::packing::{Packer, Packing};
 use super::window::Window;
 use super::{Peer, ReplicationJob, SourceError};
 use crate::IN_FLIGHT_WINDOW_BYTES;
-use crate::transport::{self, FrameReader, FrameWriter, TransportError};
+use crate::transport::{self, FrameReader, FrameWriter, Pace, TransportError};
 use crate::wire::{
-    ChunkRange, Committed, Failure, Header, Hello, HelloVolume, Kind, Message, PAYLOAD_LIMIT_BYTES,
-    Version, Welcome,
+    Chunk, ChunkRange, Codec, Committed, Failure, Header, Hello, HelloVolume, Kind, Message,
+    PAYLOAD_LIMIT_BYTES, Version, Welcome,
 };
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -37,6 +39,36 @@ pub(super) struct SourceStream {
     reader: FrameReader,
     writer: FrameWriter,
     window: Window,
+    packing: Arc<Packing>,
+    /// What the receiver unpacks.
+    codecs: Vec<Codec>,
+}
+
+/// As fast as the rate limit permits.
+struct Limited<'a, F> {
+    control: &'a Control,
+    is_in_vain: F,
+}
+
+impl<F: Fn() -> bool> Pace for Limited<'_, F> {
+    fn piece_bytes(&self) -> usize {
+        self.control.piece_bytes()
+    }
+
+    fn await_turn(&self, bytes: u64) {
+        self.control.throttle(bytes, &self.is_in_vain);
+    }
+}
+
+/// A chunk that was sent.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct SentChunk {
+    /// Sequence number of its frame.
+    pub(super) sequence: u64,
+    /// Length of the frame in bytes.
+    pub(super) length: u64,
+    /// For how long the socket and the rate limit held it up.
+    pub(super) held_up: Duration,
 }
 
 impl SourceStream {
@@ -58,6 +90,8 @@ impl SourceStream {
             reader,
             writer,
             window: Window::new(IN_FLIGHT_WINDOW_BYTES / u64::from(job.streams.max(1))),
+            packing: Arc::clone(&job.packing),
+            codecs: Vec::new(),
         };
         stream.greet(job, session, number)?;
         Ok(stream)
@@ -79,6 +113,7 @@ impl SourceStream {
             session,
             stream: number,
             volumes: volumes.collect(),
+            codecs: job.packing.offered(),
         };
         self.write(&hello, &[])?;
         let header = self.next_answer()?;
@@ -89,6 +124,7 @@ impl SourceStream {
         if welcome.chunk_bytes != CHUNK_BYTES || welcome.version != Version::CURRENT.number() {
             return Err(SourceError::Protocol("another version or size of chunks"));
         }
+        self.codecs = Codec::known(&welcome.codecs);
         let patient = self.reader.set_patience(Some(ANSWER_TIMEOUT));
         patient.map_err(|error| self.broken(error))
     }
@@ -107,6 +143,44 @@ impl SourceStream {
         let (sequence, length) = self.write(message, payload)?;
         self.window.sent(sequence, payload_bytes);
         Ok((sequence, length))
+    }
+
+    /// Sends a chunk as fast as the rate limit permits. Waits while the window is full; what counts in
+    /// it is the content, since that is what the target has to make durable.
+    pub(super) fn send_chunk(
+        &mut self,
+        message: &Chunk,
+        payload: &[&[u8]],
+        content_bytes: u64,
+        control: &Control,
+        is_in_vain: impl Fn() -> bool,
+    ) -> Result<SentChunk, SourceError> {
+        while !self.window.has_room(content_bytes) {
+            self.await_acknowledgement()?;
+        }
+        let begun = Instant::now();
+        let pace = Limited {
+            control,
+            is_in_vain,
+        };
+        let written = self.writer.send_message_paced(message, payload, &pace);
+        let (sequence, length) = written.map_err(|error| self.explain(error))?;
+        self.window.sent(sequence, content_bytes);
+        Ok(SentChunk {
+            sequence,
+            length,
+            held_up: begun.elapsed(),
+        })
+    }
+
+    /// Packs for this stream, as both ends agreed.
+    pub(super) fn packer(&self) -> Packer {
+        Packer::new(Arc::clone(&self.packing), self.codecs.clone())
+    }
+
+    /// Learns from what was sent how to pack.
+    pub(super) fn packing(&self) -> &Packing {
+        &self.packing
     }
 
     /// Up to which sequence number everything is durable on the target.

@@ -9,6 +9,7 @@ mod port;
 mod request;
 mod stream;
 mod task;
+mod unpacking;
 mod volume;
 
 pub use crate::journal::JournalError;

@@ -71,12 +71,14 @@ pub(crate) const STREAM_LIMIT: u32 = 64;
 /// Chunks that one announcement may name.
 pub(crate) const ANNOUNCE_LIMIT: usize = 4096;
 
-/// Checks the segments of a chunk against its length and the payload that came with them.
+/// Checks the segments of a chunk against its length and the payload that came with them. A packed
+/// payload must be shorter than what it holds. Returns the segments, and how long they are together.
 pub(crate) fn check_segments(
     segments: &[(u32, u32)],
     chunk_bytes: usize,
     payload_bytes: u32,
-) -> Result<Vec<Segment>, Failure> {
+    is_packed: bool,
+) -> Result<(Vec<Segment>, usize), Failure> {
     let mut position = 0;
     let mut total = 0;
     let mut checked = Vec::with_capacity(segments.len());
@@ -92,13 +94,19 @@ pub(crate) fn check_segments(
         position = end;
         checked.push(start..end);
     }
-    if total != payload_bytes as usize {
+    let payload_bytes = payload_bytes as usize;
+    let fits = if is_packed {
+        payload_bytes < total
+    } else {
+        payload_bytes == total
+    };
+    if !fits {
         return Err(refusal(
             "bad_segments",
             format!("segments of {total} bytes came with a payload of {payload_bytes}"),
         ));
     }
-    Ok(checked)
+    Ok((checked, total))
 }
 
 #[cfg(test)]
@@ -133,10 +141,17 @@ mod tests {
     #[test]
     fn segments_must_be_in_order_within_the_chunk_and_as_long_as_the_payload() {
         assert_eq!(
-            check_segments(&[(0, 4), (8, 10)], 10, 6),
-            Ok(vec![0..4, 8..10])
+            check_segments(&[(0, 4), (8, 10)], 10, 6, false),
+            Ok((vec![0..4, 8..10], 6))
         );
-        assert_eq!(check_segments(&[], 10, 0), Ok(vec![]));
+        assert_eq!(check_segments(&[], 10, 0, false), Ok((vec![], 0)));
+        assert_eq!(
+            check_segments(&[(0, 4), (8, 10)], 10, 5, true),
+            Ok((vec![0..4, 8..10], 6))
+        );
+        for payload_bytes in [6, 7, u32::MAX] {
+            assert!(check_segments(&[(0, 4), (8, 10)], 10, payload_bytes, true).is_err());
+        }
         for (segments, payload) in [
             (&[(0u32, 4u32)][..], 5),
             (&[(0, 11)], 11),
@@ -145,7 +160,7 @@ mod tests {
             (&[(u32::MAX, u32::MAX)], 0),
         ] {
             assert!(
-                check_segments(segments, 10, payload).is_err(),
+                check_segments(segments, 10, payload, false).is_err(),
                 "{segments:?}"
             );
         }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use rehost_volumes::{AlignedBuffer, CHUNK_BYTES, to_usize};
+use rehost_volumes::{AlignedBuffer, CHUNK_BYTES, Segment, to_usize};
 
 use super::committer::{Entry, Written, failure_of};
 use super::door::Place;
@@ -10,12 +10,13 @@ use super::request::{
     ANNOUNCE_LIMIT, PRESENCE_LIMIT, RANGE_LIMIT, STREAM_LIMIT, StreamState, check_segments, refusal,
 };
 use super::task::{ReceivingTask, StreamGuard};
+use super::unpacking::Unpacking;
 use super::volume::{ReceiveError, ReceivingVolume};
 use crate::IN_FLIGHT_WINDOW_BYTES;
 use crate::transport::{FrameReader, FrameWriter, TransportError};
 use crate::wire::{
-    Advice, Announce, Chunk, ChunkRange, Failure, HashSource, HashesRequest, Header, Hello, Kind,
-    Version, Welcome, ZeroRun,
+    Advice, Announce, Chunk, ChunkRange, Codec, Failure, HashSource, HashesRequest, Header, Hello,
+    Kind, Version, Welcome, ZeroRun,
 };
 
 /// How a stream ended, when not by goodbye.
@@ -72,6 +73,7 @@ pub(crate) struct Stream {
     guard: Option<StreamGuard>,
     place: Place,
     chunk: AlignedBuffer,
+    unpacking: Unpacking,
 }
 
 impl Stream {
@@ -92,6 +94,7 @@ impl Stream {
             guard: None,
             place,
             chunk: AlignedBuffer::new(to_usize(CHUNK_BYTES)),
+            unpacking: Unpacking::default(),
         }
     }
 
@@ -187,10 +190,13 @@ impl Stream {
         if self.guard.is_none() {
             return Err(refusal("task_closed", "the target was released".into()).into());
         }
+        let codecs = Codec::known(&hello.codecs);
         let welcome = Welcome {
             version,
             chunk_bytes: CHUNK_BYTES,
+            codecs: codecs.iter().map(|codec| codec.word().into()).collect(),
         };
+        self.unpacking.agree(codecs);
         self.writer.send(&welcome, &[])?;
         Ok(())
     }
@@ -201,15 +207,26 @@ impl Stream {
         let volume = Arc::clone(&self.task.volumes[position]);
         check_range(&volume, message.chunk, 1, 1)?;
         let length = volume.chunk_length(message.chunk);
-        let segments = check_segments(&message.segments, length, header.payload_bytes)?;
+        let payload_bytes = header.payload_bytes;
+        let is_packed = message.codec.is_some();
+        let (segments, content_bytes) =
+            check_segments(&message.segments, length, payload_bytes, is_packed)?;
         let content = &mut self.chunk[..length];
-        let mut end = 0;
-        for segment in &segments {
-            content[end..segment.start].fill(0);
-            self.reader.read_exact(&mut content[segment.clone()])?;
-            end = segment.end;
+        zero_between(content, &segments);
+        match message.codec {
+            Some(codec) => self.unpacking.receive(
+                codec,
+                &mut self.reader,
+                payload_bytes as usize,
+                content,
+                &segments,
+            )?,
+            None => {
+                for segment in &segments {
+                    self.reader.read_exact(&mut content[segment.clone()])?;
+                }
+            }
         }
-        content[end..].fill(0);
         let hash = *blake3::hash(content).as_bytes();
         if hash != message.hash.0 {
             return Err(Failure {
@@ -224,7 +241,8 @@ impl Stream {
         }
         volume.write_chunk(message.chunk, content, &segments)?;
         let chunk = message.chunk;
-        let bytes = u64::from(header.payload_bytes);
+        // What the medium has to take, not what came over the wire.
+        let bytes = content_bytes as u64;
         self.commit(
             header,
             position,
@@ -346,6 +364,16 @@ impl Stream {
                 )
             })
     }
+}
+
+/// Fills what lies before, between and behind segments with zeros.
+fn zero_between(content: &mut [u8], segments: &[Segment]) {
+    let mut end = 0;
+    for segment in segments {
+        content[end..segment.start].fill(0);
+        end = segment.end;
+    }
+    content[end..].fill(0);
 }
 
 fn check_range(

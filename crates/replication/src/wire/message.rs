@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::DeserializeOwned};
 
+use super::codec::Codec;
 use super::frame::Kind;
 
 /// A control part that belongs to one kind of frame.
@@ -23,6 +24,10 @@ pub struct Hello {
     pub stream: u32,
     /// The disks as the source sees them.
     pub volumes: Vec<HelloVolume>,
+    /// How the source could pack chunks, see [`Codec`]. Words that the target does not know are left
+    /// out of its answer; a source that packs nothing says nothing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub codecs: Vec<String>,
 }
 
 /// A disk as the source sees it.
@@ -41,6 +46,9 @@ pub struct Welcome {
     pub version: u8,
     /// Size of a chunk in bytes; both ends must agree.
     pub chunk_bytes: u64,
+    /// Which of the source's codecs the target unpacks. Absent where none was named.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub codecs: Vec<String>,
 }
 
 /// A range of chunks of a volume, for [`Kind::PresenceRequest`].
@@ -97,6 +105,9 @@ pub struct Chunk {
     pub hash: Hex32,
     /// Start and end of each segment within the chunk, ascending.
     pub segments: Vec<(u32, u32)>,
+    /// How the payload is packed; absent where it is plain. Only what both ends named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub codec: Option<Codec>,
 }
 
 /// A run of chunks that are zero.
@@ -195,6 +206,7 @@ mod tests {
                 index: 0,
                 size_bytes: 9,
             }],
+            codecs: Vec::new(),
         };
         let json = r#"{"versions":[1],"task_id":"t","session":7,"stream":0,"volumes":[{"index":0,"size_bytes":9}]}"#;
         assert_eq!(serde_json::to_string(&hello).unwrap(), json);
@@ -202,6 +214,7 @@ mod tests {
         let welcome = Welcome {
             version: 1,
             chunk_bytes: 1 << 20,
+            codecs: Vec::new(),
         };
         let json = r#"{"version":1,"chunk_bytes":1048576}"#;
         assert_eq!(serde_json::to_string(&welcome).unwrap(), json);
@@ -214,6 +227,28 @@ mod tests {
         let json = r#"{"code":"unknown_task","message":"m","advice":"give_up"}"#;
         assert_eq!(serde_json::to_string(&failure).unwrap(), json);
         assert_eq!(serde_json::from_str::<Failure>(json).unwrap(), failure);
+    }
+
+    /// Frozen, too: what a release that packs adds, and one that does not leaves alone.
+    #[test]
+    fn packing_is_named_behind_what_was_there_and_absent_where_there_is_none() {
+        let welcome = Welcome {
+            version: 1,
+            chunk_bytes: 1 << 20,
+            codecs: vec!["lz4".into(), "zstd".into()],
+        };
+        let json = r#"{"version":1,"chunk_bytes":1048576,"codecs":["lz4","zstd"]}"#;
+        assert_eq!(serde_json::to_string(&welcome).unwrap(), json);
+
+        let hash = "00".repeat(32);
+        let plain = format!(r#"{{"volume":0,"chunk":7,"hash":"{hash}","segments":[[0,4096]]}}"#);
+        let mut chunk: Chunk = serde_json::from_str(&plain).unwrap();
+        assert_eq!(chunk.codec, None);
+        assert_eq!(serde_json::to_string(&chunk).unwrap(), plain);
+        chunk.codec = Some(Codec::Zstd);
+        let packed = plain.replace("]]}", r#"]],"codec":"zstd"}"#);
+        assert_eq!(serde_json::to_string(&chunk).unwrap(), packed);
+        assert!(serde_json::from_str::<Chunk>(&packed.replace("zstd", "odd")).is_err());
     }
 
     #[test]

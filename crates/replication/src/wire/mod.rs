@@ -1,8 +1,10 @@
 //! The wire protocol: frames and the messages in them. `docs/wire-protocol.md` describes it.
 
+mod codec;
 mod frame;
 mod message;
 
+pub use codec::{Codec, UnpackError, Unpacker};
 pub use frame::{
     CONTROL_LIMIT_BYTES, FrameError, HEADER_BYTES, Header, Kind, MAGIC, PAYLOAD_LIMIT_BYTES,
 };

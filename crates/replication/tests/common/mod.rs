@@ -169,6 +169,7 @@ impl Pair {
             syncing,
             sync_interval: Duration::from_millis(10),
             audits_marks: true,
+            packing: Arc::default(),
         }
     }
 
