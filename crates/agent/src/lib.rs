@@ -14,6 +14,7 @@
 
 mod access;
 mod backoff;
+mod care;
 mod device_number;
 pub mod freeze;
 pub mod inventory;
@@ -28,5 +29,6 @@ mod state;
 mod task;
 
 pub use freeze::freeze_guard_main;
-pub use options::{AgentAccess, AgentOptions, Changes, CopyScope};
+pub use options::{AgentAccess, AgentOptions, CareOptions, Changes, CopyScope};
+pub use rehost_replication::source::Compression;
 pub use service::run;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rehost_log_files::LogSink;
-use rehost_replication::source::{AllocationMaps, UsedBlocks, WholeDisks};
+use rehost_replication::source::{AllocationMaps, Compression, UsedBlocks, WholeDisks};
 
 /// What an agent is started with.
 #[derive(Clone, Debug)]
@@ -30,6 +30,24 @@ pub struct AgentOptions {
     /// Pause between two sync rounds. Each reads the disks as a whole, so the source gets time in
     /// between; a cut-over does not wait for it.
     pub sync_interval: Duration,
+    /// How chunks are packed on the wire.
+    pub compression: Compression,
+    /// What a copy may take of this machine.
+    pub care: CareOptions,
+}
+
+/// What a copy may take of the machine that it copies, as far as the settings of a task do not say
+/// otherwise.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CareOptions {
+    /// Processors, in percent of all; no bound if absent. `LINUX_CPU_LIMIT` of a task overrides it.
+    pub cpu_percent: Option<u32>,
+    /// Memory, in MiB; no bound if absent. `LINUX_MEM_LIMIT` of a task overrides it.
+    pub memory_mib: Option<u32>,
+    /// Reading of disks, in MiB/s; no bound if absent. `LINUX_IO_LIMIT` of a task overrides it.
+    pub disk_mib_per_second: Option<u32>,
+    /// Whether a copy reads more slowly while others wait longer for the disks because of it.
+    pub guards_latency: bool,
 }
 
 /// What of the disks is copied.

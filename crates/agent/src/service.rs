@@ -51,6 +51,8 @@ pub fn run(options: &AgentOptions, stop: &AtomicBool) -> anyhow::Result<()> {
         copy: options.copy,
         changes: options.changes,
         sync_interval: options.sync_interval,
+        compression: options.compression,
+        care: options.care,
         disks: Mutex::new(inventory.disks),
     });
     let stopping = Stop::default();

@@ -11,9 +11,14 @@ const MAX_REMAINING_SECONDS: u64 = i32::MAX as u64;
 /// `process_trace` is at most this long.
 const MAX_TRACE_CHARS: usize = 2048;
 
-/// Writes into a report how far a phase is, except for the percentage.
-pub(super) fn tell(progress: &Progress, body: &mut UpdateTaskSpeedReq) {
-    body.process_trace = Some(described(progress));
+/// Writes into a report how far a phase is, except for the percentage, and what the copy keeps to.
+pub(super) fn tell(progress: &Progress, in_force: &str, body: &mut UpdateTaskSpeedReq) {
+    let mut words = described(progress);
+    if !in_force.is_empty() {
+        words += "; at most ";
+        words += in_force;
+    }
+    body.process_trace = Some(shortened(&words));
     body.replicatesize = Some(progress.done_bytes);
     body.totalsize = Some(progress.total_bytes);
     let mbit_per_second = progress.bytes_per_second * 8.0 / 1e6;
@@ -110,7 +115,7 @@ mod tests {
 
     fn told(progress: &Progress) -> UpdateTaskSpeedReq {
         let mut body = UpdateTaskSpeedReq::default();
-        tell(progress, &mut body);
+        tell(progress, "", &mut body);
         body
     }
 

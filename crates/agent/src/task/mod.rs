@@ -20,3 +20,5 @@ mod usage;
 mod watch;
 
 pub(crate) use runner::{Runner, Shared};
+pub(crate) use translate::Translator;
+pub(crate) use watch::Watch;

@@ -6,7 +6,7 @@ use rehost_replication::source::{Control, LinkFigures, LinkProbe, measure};
 use rehost_sms_api::bodies::NetworkCheckInfoRequestBody;
 use rehost_sms_api::client::Client;
 
-use super::prepare::{clamp_streams, peer, task_tls, wanted_streams};
+use super::prepare::{clamp_streams, peer, task_settings, task_tls};
 use super::runner::Shared;
 use super::usage::{Load, LoadMeter};
 use super::watch::Limits;
@@ -29,7 +29,11 @@ pub(crate) fn run(shared: &Shared, task_id: &str) -> anyhow::Result<NetworkCheck
         Some(path) => Some(LinkProbe {
             peer: peer(path),
             tls: task_tls(client, task_id)?,
-            streams: clamp_streams(wanted_streams(client, task_id)?.unwrap_or(shared.streams)),
+            streams: clamp_streams(
+                task_settings(client, task_id)?
+                    .streams()
+                    .unwrap_or(shared.streams),
+            ),
         }),
         None => None,
     };

@@ -63,6 +63,7 @@ pub(crate) fn report(task_id: &str, sessions: u64, volumes: &[VolumeFigures]) ->
         size_bytes: figures.size_bytes,
         used_bytes: figures.used_bytes,
         wire_bytes: figures.wire_bytes,
+        saved_bytes: figures.saved_bytes,
         sent_again_bytes: figures.sent_again_bytes,
         rounds: figures.rounds,
         seconds: figures.seconds,

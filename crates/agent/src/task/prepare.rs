@@ -11,10 +11,9 @@ use rehost_sms_api::rehost::{DataPath, MappedVolume};
 use rehost_volumes::open_source;
 use rustls::ClientConfig;
 
+use crate::care::Settings;
 use crate::inventory::Disk;
 
-/// Setting of a task that says how many streams it may use (SMS, `NUM_PROCESS_MIGRATE`).
-const STREAMS_SETTING: &str = "NUM_PROCESS_MIGRATE";
 const MAX_STREAMS: u32 = 64;
 
 /// The agent's end of the task's data path: the task's certificate, and trust in its CA alone.
@@ -41,22 +40,15 @@ pub(crate) fn task_tls(client: &Client, task_id: &str) -> anyhow::Result<Arc<Cli
         .context("set up TLS for the task")
 }
 
-/// How many streams the task's settings ask for.
+/// The settings of a task.
 ///
 /// # Errors
 /// If the control plane could not be asked.
-pub(crate) fn wanted_streams(client: &Client, task_id: &str) -> anyhow::Result<Option<u32>> {
+pub(crate) fn task_settings(client: &Client, task_id: &str) -> anyhow::Result<Settings> {
     let settings = client
-        .show_config_setting(task_id, Some(STREAMS_SETTING))
+        .show_config_setting(task_id, None)
         .context("ask for the task's settings")?;
-    let value = settings
-        .configurations
-        .into_iter()
-        .find(|setting| setting.config_key.as_deref() == Some(STREAMS_SETTING))
-        .and_then(|setting| setting.config_value);
-    Ok(value
-        .and_then(|value| value.trim().parse().ok())
-        .map(clamp_streams))
+    Ok(Settings::read(&settings.configurations))
 }
 
 /// Where the receiver is.

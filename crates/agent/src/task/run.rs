@@ -16,7 +16,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use rehost_replication::source::{
-    Control, LinkProbe, Outcome, Peer, ReplicationJob, SourceError, error_chain, run,
+    Control, LinkProbe, Outcome, Packing, Peer, ReplicationJob, SourceError, error_chain, run,
 };
 use rehost_sms_api::bodies::{PutCopyStateReq, UpdateTaskSpeedReq};
 use rehost_sms_api::client::ClientError;
@@ -24,12 +24,14 @@ use rehost_sms_api::rehost::{DataPath, SourceAssignment, WantedPhase};
 
 use super::network_check;
 use super::outcome::{difference, owed_end, unchecked_end};
-use super::prepare::{clamp_streams, open_volumes, peer, task_tls, wanted_streams};
+use super::prepare::{clamp_streams, open_volumes, peer, task_settings, task_tls};
 use super::runner::Shared;
 use super::tracking;
 use super::translate::Translator;
+use super::usage::agent_memory_bytes;
 use super::watch::{Known, Watch};
 use crate::backoff::{Backoff, Stop};
+use crate::care::{Keeper, Kept};
 use crate::freeze::{GuardCommand, GuardedFreezer};
 use crate::options::Changes;
 use crate::state::OwedEnd;
@@ -114,22 +116,22 @@ impl TaskRun {
             Ok(assignment) => assignment,
             Err(end) => return end,
         };
-        let translator = Translator::new(
+        let translator = Arc::new(Translator::new(
             &self.task_id,
             assignment.syncing,
             self.shared.outbox.clone(),
             self.shared.store.clone(),
-        );
+        ));
         match self.try_replicate(&assignment, &translator) {
             Ok(end) => end,
-            Err(error) => self.failed(Some(&translator), &error),
+            Err(error) => self.failed(Some(translator.as_ref()), &error),
         }
     }
 
     fn try_replicate(
         &self,
         assignment: &SourceAssignment,
-        translator: &Translator,
+        translator: &Arc<Translator>,
     ) -> anyhow::Result<End> {
         let shared = &self.shared;
         let disks = shared.disks();
@@ -137,16 +139,21 @@ impl TaskRun {
         if shared.changes != Changes::Compare {
             tracking::track(&self.task_id, &mut volumes, &paths);
         }
-        let mut freezer = GuardedFreezer::new(paths, GuardCommand::of_this_executable())
+        let mut freezer = GuardedFreezer::new(paths.clone(), GuardCommand::of_this_executable())
             .with_quiet_time(shared.quiet_time.clone());
         let asked = self.ask(|| {
-            let streams = wanted_streams(&shared.client, &self.task_id)?;
-            Ok((task_tls(&shared.client, &self.task_id)?, streams))
+            let settings = task_settings(&shared.client, &self.task_id)?;
+            Ok((task_tls(&shared.client, &self.task_id)?, settings))
         })?;
-        let Some((tls, wanted)) = asked else {
+        let Some((tls, settings)) = asked else {
             return Ok(End::Interrupted);
         };
         translator.certified();
+        let in_force = settings.over(&shared.care);
+        let wanted = clamp_streams(settings.streams().unwrap_or(shared.streams));
+        let held_bytes = agent_memory_bytes().unwrap_or_default();
+        let (streams, compression) = in_force.fitting(wanted, shared.compression, held_bytes);
+        self.watch.learn_settings(settings);
 
         let mut job = ReplicationJob {
             task_id: self.task_id.clone(),
@@ -159,11 +166,23 @@ impl TaskRun {
                 server_name: String::new(),
             },
             tls,
-            streams: clamp_streams(wanted.unwrap_or(shared.streams)),
+            streams,
             syncing: assignment.syncing,
             sync_interval: shared.sync_interval,
             audits_marks: shared.changes == Changes::Track,
+            packing: Arc::new(Packing::new(compression, in_force.compression_threads)),
         };
+        tracing::info!(streams, ?compression, ?in_force, "what the copy may take");
+        let _keeper = Keeper::begin(Kept {
+            client: shared.client.clone(),
+            task_id: self.task_id.clone(),
+            control: self.control.clone(),
+            watch: self.watch.clone(),
+            translator: Arc::clone(translator),
+            quiet_time: shared.quiet_time.clone(),
+            options: shared.care,
+            paths,
+        });
         let mut checks_network = assignment.network_check;
         loop {
             job.peer = match self.wait_for_target(translator) {
@@ -174,7 +193,7 @@ impl TaskRun {
                 return Ok(self.why_stopped());
             }
             tracing::info!(task_id = self.task_id, peer = %job.peer, "replicating");
-            match run(&job, &self.control, &mut freezer, translator) {
+            match run(&job, &self.control, &mut freezer, &**translator) {
                 Ok(Outcome::Finished(finished)) => {
                     let owed = owed_end(&finished, &job.state_dir)?;
                     let (progress, copy_state) = match difference(&finished.proof) {

@@ -8,12 +8,13 @@ use std::thread;
 use std::time::Duration;
 
 use rehost_log_files::LogSink;
+use rehost_replication::source::Compression;
 use rehost_sms_api::client::Client;
 
 use super::run::{End, TaskRun};
 use super::tracking;
 use crate::inventory::Disk;
-use crate::options::{Changes, CopyScope};
+use crate::options::{CareOptions, Changes, CopyScope};
 use crate::quiet::QuietTime;
 use crate::reports::Outbox;
 use crate::state::{CurrentTask, StateStore, TaskPhase};
@@ -37,6 +38,10 @@ pub(crate) struct Shared {
     pub changes: Changes,
     /// Pause between two sync rounds.
     pub sync_interval: Duration,
+    /// How chunks are packed.
+    pub compression: Compression,
+    /// What a copy may take of this machine.
+    pub care: CareOptions,
     pub disks: Mutex<Vec<Disk>>,
 }
 

@@ -30,6 +30,10 @@ struct State {
     current: SubtaskName,
     cycle: &'static str,
     meter: UsageMeter,
+    /// What the copy keeps to, for people.
+    in_force: String,
+    /// The final round is at work, and the source is frozen.
+    is_source_held: bool,
 }
 
 impl Translator {
@@ -45,6 +49,8 @@ impl Translator {
             current: SubtaskName::SslConfig,
             cycle: "replicating",
             meter: UsageMeter::default(),
+            in_force: String::new(),
+            is_source_held: false,
         };
         Self {
             task_id: task_id.into(),
@@ -64,6 +70,16 @@ impl Translator {
     pub(crate) fn trace(&self, text: &str) {
         let current = self.lock().current;
         self.tell(current, |body| body.process_trace = Some(shortened(text)));
+    }
+
+    /// What the copy keeps to from now on, for people; empty for nothing.
+    pub(crate) fn set_in_force(&self, words: &str) {
+        words.clone_into(&mut self.lock().in_force);
+    }
+
+    /// Whether the source is frozen for the final round.
+    pub(crate) fn is_source_held(&self) -> bool {
+        self.lock().is_source_held
     }
 
     /// The last report of every subtask, for the end of the task, which failed with this.
@@ -150,11 +166,12 @@ impl Translator {
 
     /// A subtask has got so far; 100 is said when the next one begins, not by a rounding.
     fn percent(&self, subtask: SubtaskName, percent: u32, progress: Option<(&Progress, Usage)>) {
+        let in_force = self.lock().in_force.clone();
         self.tell(subtask, |body| {
             body.progress = body.progress.max(Some(percent));
             body.process_trace = None;
             if let Some((progress, usage)) = progress {
-                figures::tell(progress, body);
+                figures::tell(progress, &in_force, body);
                 usage.tell(body);
             }
         });
@@ -179,11 +196,9 @@ impl Translator {
                     ..UpdateTaskSpeedReq::default()
                 });
             change(body);
-            let agent_time = jiff::ZonedDateTime::now()
-                .strftime("%Y-%m-%d %H:%M:%S")
-                .to_string();
+            // No `agent_time`: with it the control plane would take the rate at which the disks are dealt
+            // with for that of the wire. The agent watches that itself (`care::overspeed`).
             UpdateTaskSpeedReq {
-                agent_time: Some(agent_time),
                 process_trace: Some(body.process_trace.clone().unwrap_or_default()),
                 ..body.clone()
             }
@@ -247,6 +262,7 @@ impl Observer for Translator {
                 ..
             }) => {}
             Event::PhaseBegan(phase) => {
+                self.lock().is_source_held = *phase == Phase::FinalRound;
                 tracing::info!(?phase, "begins");
                 self.phase_began(*phase);
             }
@@ -288,6 +304,7 @@ impl Observer for Translator {
                 );
             }
             Event::Thawed { downtime_seconds } => {
+                self.lock().is_source_held = false;
                 tracing::info!(downtime_seconds, "the source works again");
             }
         }

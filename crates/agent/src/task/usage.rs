@@ -71,6 +71,12 @@ impl UsageMeter {
     }
 }
 
+/// Memory that this process holds, in bytes, if the kernel tells.
+pub(crate) fn agent_memory_bytes() -> Option<u64> {
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    number_after(&status, "VmRSS:").map(|kib| kib.saturating_mul(1024))
+}
+
 /// How busy the machine was while something went on, in percent, as far as it is known.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct Load {

@@ -13,6 +13,7 @@ use rehost_sms_api::client::{Client, ClientError};
 use rehost_sms_api::rehost::{SourceAssignment, WantedPhase};
 
 use super::speed_limit::bytes_per_second;
+use crate::care::Settings;
 use crate::quiet::QuietTime;
 
 /// How often the assignment is read: a cut-over begins at most this much later.
@@ -45,6 +46,7 @@ struct State {
 pub(crate) struct Watch {
     task_id: String,
     control: Control,
+    limits: Mutex<Limits>,
     state: Mutex<State>,
     changed: Condvar,
 }
@@ -60,6 +62,7 @@ impl Watch {
         Self {
             task_id: task_id.into(),
             control,
+            limits: Mutex::default(),
             state: Mutex::new(state),
             changed: Condvar::new(),
         }
@@ -67,9 +70,10 @@ impl Watch {
 
     /// Asks until [`Watch::end`]. Runs in a thread of its own.
     pub(crate) fn run(&self, client: &Client, quiet_time: &QuietTime) {
-        let mut limits = Limits::default();
         let mut silent = false;
         while !self.lock().ended {
+            // First, because a copy may begin as soon as it is known that it should.
+            self.refresh_limits(client);
             match client.source_assignment(&self.task_id) {
                 Ok(assignment) => {
                     silent = false;
@@ -88,10 +92,42 @@ impl Watch {
                     silent = true;
                 }
             }
-            limits.refresh(client, &self.task_id);
-            self.control.set_rate_limit_bytes_per_second(limits.now());
             self.pause();
         }
+    }
+
+    fn limits(&self) -> MutexGuard<'_, Limits> {
+        self.limits.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Asks for limits that are old by now, without keeping anybody from those that are known.
+    fn refresh_limits(&self, client: &Client) {
+        let mut limits = self.limits().clone();
+        limits.refresh(client, &self.task_id);
+        *self.limits() = limits;
+        self.apply_limit();
+    }
+
+    /// Has the replication keep to the limit of this moment, in bytes per second, and returns it.
+    pub(crate) fn apply_limit(&self) -> Option<u64> {
+        let limit = self.limits().now();
+        self.control.set_rate_limit_bytes_per_second(limit);
+        limit
+    }
+
+    /// The windows of the speed limit.
+    pub(crate) fn windows(&self) -> Vec<SpeedLimitlJson> {
+        self.limits().windows.clone()
+    }
+
+    /// The settings of the task as last read.
+    pub(crate) fn settings(&self) -> Settings {
+        self.limits().settings.clone()
+    }
+
+    /// Somebody else has read the settings.
+    pub(crate) fn learn_settings(&self, settings: Settings) {
+        self.limits().settings = settings;
     }
 
     /// Takes an answer, and steers the replication by it.
@@ -161,12 +197,13 @@ impl Watch {
     }
 }
 
-/// The speed limits as last read.
-#[derive(Debug, Default)]
+/// The speed limits and settings as last read.
+#[derive(Clone, Debug, Default)]
 pub(super) struct Limits {
     read_at: Option<Instant>,
     windows: Vec<SpeedLimitlJson>,
     task_mbit_per_second: u32,
+    settings: Settings,
 }
 
 impl Limits {
@@ -181,9 +218,11 @@ impl Limits {
         let read = || -> Result<_, ClientError> {
             let windows = client.shows_speed_limits(task_id)?.speed_limit;
             let own = client.show_task(task_id)?.speed_limit;
-            Ok((windows, own.unwrap_or(0)))
+            let settings = client.show_config_setting(task_id, None)?.configurations;
+            Ok((windows, own.unwrap_or(0), Settings::read(&settings)))
         };
-        if let Ok((windows, own)) = read() {
+        if let Ok((windows, own, settings)) = read() {
+            self.settings = settings;
             self.windows = windows;
             self.task_mbit_per_second = own;
             self.read_at = Some(Instant::now());

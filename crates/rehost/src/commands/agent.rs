@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use clap::{Args, ValueEnum};
-use rehost_agent::{AgentAccess, AgentOptions, Changes, CopyScope};
+use rehost_agent::{AgentAccess, AgentOptions, CareOptions, Changes, Compression, CopyScope};
 use rehost_log_files::LogSink;
 
 use super::joining::JoinOptions;
@@ -48,7 +48,70 @@ pub(crate) struct Options {
     #[arg(long, value_enum, default_value = "track")]
     changes: ChangesBy,
     #[command(flatten)]
+    care: LimitOptions,
+    #[command(flatten)]
     key: KeyOptions,
+}
+
+/// What a copy may take of the machine. Settings of a task come before these.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "What a copy may take")]
+struct LimitOptions {
+    /// How chunks are packed on the wire: `auto` packs where a link is slow enough, or limited, and
+    /// the content gets shorter. The task's setting LINUX_BLOCK_COMPRESS_THREAD_NUM says how many streams
+    /// may pack at the same time; with 0 nothing is packed.
+    #[arg(long, value_enum, default_value = "auto")]
+    compression: PackedBy,
+    /// Processors, in percent of all; the task's setting LINUX_CPU_LIMIT overrides it.
+    #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u32).range(1..=100))]
+    cpu_limit_percent: Option<u32>,
+    /// Memory: as many streams are used as fit, one at least; the task's setting LINUX_MEM_LIMIT overrides
+    /// it.
+    #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u32).range(1..))]
+    memory_limit_mib: Option<u32>,
+    /// Reading of disks, in MiB/s; the task's setting LINUX_IO_LIMIT overrides it.
+    #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u32).range(1..))]
+    disk_limit_mib: Option<u32>,
+    /// Whether a copy of block devices reads more slowly while others wait longer for them because of it.
+    #[arg(long, value_enum, default_value = "on")]
+    latency_guard: Switch,
+}
+
+/// How chunks are packed.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum PackedBy {
+    Auto,
+    None,
+    Lz4,
+    Zstd,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Switch {
+    On,
+    Off,
+}
+
+impl From<PackedBy> for Compression {
+    fn from(by: PackedBy) -> Self {
+        match by {
+            PackedBy::Auto => Self::Auto,
+            PackedBy::None => Self::None,
+            PackedBy::Lz4 => Self::Lz4,
+            PackedBy::Zstd => Self::Zstd,
+        }
+    }
+}
+
+impl LimitOptions {
+    fn care(&self) -> CareOptions {
+        CareOptions {
+            cpu_percent: self.cpu_limit_percent,
+            memory_mib: self.memory_limit_mib,
+            disk_mib_per_second: self.disk_limit_mib,
+            guards_latency: self.latency_guard == Switch::On,
+        }
+    }
 }
 
 /// What of the disks is copied.
@@ -131,6 +194,8 @@ pub(crate) fn run(options: Options, logs: LogSink) -> Result<ExitCode> {
         copy: options.copy.into(),
         changes: options.changes.into(),
         sync_interval: Duration::from_secs(options.sync_interval_seconds.into()),
+        compression: options.care.compression.into(),
+        care: options.care.care(),
     };
     run_until_interrupted(move |stop| rehost_agent::run(&agent, stop))
 }

@@ -11,6 +11,7 @@ pub(crate) fn report_table(report: &MigrationReport) -> String {
         "SIZE",
         "USED",
         "ON THE WIRE",
+        "SAVED",
         "SECONDS",
         "MB/S",
         "ROUNDS",
@@ -54,6 +55,7 @@ fn row(volume: &VolumeReport) -> Vec<String> {
         output::size(volume.size_bytes),
         output::size(volume.used_bytes),
         output::size(volume.wire_bytes),
+        output::size(volume.saved_bytes),
         format!("{:.1}", volume.seconds),
         megabytes_per_second(volume)
             .map(|rate| format!("{rate:.0}"))
@@ -106,13 +108,13 @@ mod tests {
             equal,
             ..VolumeReport::default()
         };
-        assert_eq!(row(&volume(Some(false)))[8], "NO");
-        assert_eq!(row(&volume(None))[8], "");
-        assert_eq!(row(&volume(Some(true)))[5], "250");
+        assert_eq!(row(&volume(Some(false)))[9], "NO");
+        assert_eq!(row(&volume(None))[9], "");
+        assert_eq!(row(&volume(Some(true)))[6], "250");
         let never = VolumeReport {
             full_copy_seconds: 0.0,
             ..volume(None)
         };
-        assert_eq!(row(&never)[5], "");
+        assert_eq!(row(&never)[6], "");
     }
 }

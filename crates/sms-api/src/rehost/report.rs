@@ -47,8 +47,11 @@ pub struct VolumeReport {
     pub size_bytes: u64,
     /// Bytes that are not zero, found by reading, in the full copy.
     pub used_bytes: u64,
-    /// Bytes put on the wire for this volume, before encryption, frames included.
+    /// Bytes put on the wire for this volume, packed as they were and before encryption, frames included.
     pub wire_bytes: u64,
+    /// Bytes that packing kept from the wire: without it they would have been there in addition.
+    #[serde(default)]
+    pub saved_bytes: u64,
     /// Of these, bytes that were sent a second time because something died in between.
     pub sent_again_bytes: u64,
     /// Rounds, the full copy and the final round included.
