@@ -12,6 +12,7 @@ mod peers;
 mod rehost;
 mod source_disk;
 mod table;
+mod throttle;
 
 use std::process::ExitCode;
 
@@ -30,6 +31,8 @@ enum Benchmark {
     Copy(copy::Options),
     /// Load the API of a control plane that has many source servers.
     Api(api::Options),
+    /// See how long others wait for a disk that is copied, and how exactly speed limits hold.
+    Throttle(throttle::Options),
     /// Answer constant bodies; a part of `api`.
     #[command(hide = true)]
     Bare(api::BareOptions),
@@ -45,6 +48,7 @@ fn main() -> ExitCode {
     let result = match Arguments::parse().benchmark {
         Benchmark::Copy(options) => copy::run(&options),
         Benchmark::Api(options) => api::run(&options),
+        Benchmark::Throttle(options) => throttle::run(&options),
         Benchmark::Bare(options) => api::run_bare(&options),
         Benchmark::Hold => api::hold(),
     };

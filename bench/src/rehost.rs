@@ -68,7 +68,7 @@ pub(crate) fn migrate(source: &Path) -> Result<Cost> {
 }
 
 /// The full copy's subtask is at 100 %.
-fn copy_is_done(task: &Value) -> bool {
+pub(crate) fn copy_is_done(task: &Value) -> bool {
     let subtasks = task["sub_tasks"].as_array();
     let copy = subtasks.and_then(|all| {
         all.iter()

@@ -28,6 +28,12 @@ enum Benchmark {
     /// Options are those of the program in bench/: --json FILE, --sources N, --databases LIST,
     /// --connections N, --calm-connections N, --seconds S, --polls N, --scratch DIR.
     Api(Passed),
+    /// See how long others wait for a disk that is copied, with and without the agent's latency guard,
+    /// and how exactly speed limits hold. As root, because a disk is mounted.
+    ///
+    /// Options are those of the program in bench/: --json FILE, --disk-gib GIB, --seconds S,
+    /// --windows-mbit LIST, --scratch DIR.
+    Throttle(Passed),
 }
 
 #[derive(Debug, Args)]
@@ -57,6 +63,12 @@ const COPY_PEERS: &[Need] = &[
 /// What the API is measured on.
 const API_NEEDS: &[Need] = &[("postgresql", "one of the two databases")];
 
+/// What the throttle is measured with.
+const THROTTLE_NEEDS: &[Need] = &[
+    ("fio", "reads and writes beside a copy"),
+    ("e2fsprogs", "mke2fs makes the disk"),
+];
+
 /// Runs one benchmark.
 ///
 /// # Errors
@@ -64,6 +76,7 @@ const API_NEEDS: &[Need] = &[("postgresql", "one of the two databases")];
 pub(crate) fn run_benchmark(options: &Options) -> Result<()> {
     let (name, needs, passed) = match &options.benchmark {
         Benchmark::Copy(passed) => ("copy", COPY_PEERS, passed),
+        Benchmark::Throttle(passed) => ("throttle", THROTTLE_NEEDS, passed),
         Benchmark::Api(passed) => ("api", API_NEEDS, passed),
     };
     debian::install(needs)?;
