@@ -2,6 +2,7 @@
 //! them need beside `testkit`: speaking to the ports of Rehost as somebody who does not play fair.
 
 pub mod golang;
+pub mod helper_machine;
 pub mod provider_types;
 pub mod slow_clients;
 

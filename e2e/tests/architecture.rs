@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
+use rehost_sms_api::errors::ALL_ERROR_CODES;
 
 /// Beyond this a file has more than one reason to exist.
 const MAX_FILE_LINES: usize = 600;
@@ -147,6 +148,31 @@ fn parse_table(text: &str) -> BTreeMap<String, MayUse> {
             Some((name.trim_matches('`').to_owned(), may_use))
         })
         .collect()
+}
+
+/// A catalogue that explains what nobody ever meets leads people astray.
+#[test]
+fn every_code_of_the_catalogue_is_raised() -> Result<()> {
+    let mut code = String::new();
+    for file in files(&["crates"], "rs")? {
+        let is_test = file.components().any(|part| part.as_os_str() == "tests");
+        if is_test || file.ends_with("tests.rs") || file.ends_with("catalogue.rs") {
+            continue;
+        }
+        let text = std::fs::read_to_string(&file)?;
+        let product = text.split("#[cfg(test)]\nmod tests {").next();
+        code.push_str(product.unwrap_or_default());
+    }
+    let words: BTreeSet<&str> = code
+        .split(|letter: char| !(letter.is_alphanumeric() || letter == '_' || letter == '.'))
+        .collect();
+    let unheard: Vec<_> = ALL_ERROR_CODES
+        .iter()
+        // The rules know codes, the rest of the code knows their names.
+        .filter(|entry| !words.contains(entry.code()) && !words.contains(&*format!("{entry:?}")))
+        .collect();
+    assert!(unheard.is_empty(), "nobody raises {unheard:?}");
+    Ok(())
 }
 
 /// Names of the crates below `crates/` (as their folders are called), and which of them each uses

@@ -2,7 +2,9 @@
 //! as targets are overwritten only if they were offered, are free and large enough; a qcow2 image
 //! is a source like any other disk.
 
+use std::io::Write as _;
 use std::path::Path;
+use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, ensure};
 use rehost_testkit::{
@@ -57,6 +59,62 @@ fn privileged_an_offered_device_receives_the_copy_and_keeps_its_rest() -> Result
         after[SOURCE_BYTES..] == before[SOURCE_BYTES..],
         "what is behind the copy is nobody's business"
     );
+    Ok(())
+}
+
+#[test]
+fn privileged_a_partition_table_ends_with_a_larger_device() -> Result<()> {
+    needs_root()?;
+    let mut site = Site::start()?;
+    let source = site.disk("source.img");
+    patterned_image(&source, SMALL_BYTES as u64, 1)?;
+    partition(&source)?;
+    let backing = site.disk("backing.img");
+    patterned_image(&backing, TARGET_BYTES as u64, 2)?;
+    let device = LoopDevice::attach(&backing)?;
+    site.offer_devices(&[device.path()])?;
+
+    let agent = site.agent("web1", &[&source])?;
+    let onto = onto_device(device.path());
+    let task = site.create_task(&agent, &["--disk", &onto, "--start"])?;
+    site.wait_for_state(&task, "MIGRATE_SUCCESS", LONG)?;
+    until("the table ends with the device", LONG, || {
+        let said = run_tool("sfdisk", ["--verify", path_text(device.path())?])?;
+        Ok(said.contains("No errors detected").then_some(()))
+    })?;
+    let partitions = |disk: &Path| -> Result<Vec<String>> {
+        let dump = run_tool("sfdisk", ["--dump", path_text(disk)?])?;
+        let lines = dump.lines().filter_map(|line| line.split_once("start="));
+        Ok(lines.map(|(_, line)| line.to_owned()).collect())
+    };
+    assert_eq!(partitions(&source)?, partitions(device.path())?);
+
+    // The proof speaks of the source's bytes, and they are there.
+    let proof = path_text(&site.directory().join("proof.json"))?.to_owned();
+    let written = site.run(["tasks", "proof", &task, "--output", &proof])?;
+    assert!(written.status.success(), "{written:?}");
+    let named = format!("source.img={}", device.path().display());
+    let verified = site.run(["verify", "--proof", &proof, &named])?;
+    assert!(verified.status.success(), "{verified:?}");
+    overwrite(device.path(), 20 * MIB as u64, 4096, 9)?;
+    let verified = site.run(["verify", "--proof", &proof, &named])?;
+    assert_eq!(verified.status.code(), Some(1), "{verified:?}");
+    Ok(())
+}
+
+/// Writes a GPT with two partitions upon whatever is there.
+fn partition(disk: &Path) -> Result<()> {
+    let options = ["--quiet", "--no-reread", "--no-tell-kernel", "--wipe=never"];
+    let mut sfdisk = Command::new("sfdisk")
+        .args(options)
+        .arg(disk)
+        .stdin(Stdio::piped())
+        .spawn()
+        .context("start sfdisk")?;
+    let mut input = sfdisk.stdin.take().context("input of sfdisk")?;
+    input.write_all(b"label: gpt\nsize=16MiB\nsize=16MiB\n")?;
+    drop(input);
+    ensure!(sfdisk.wait()?.success(), "sfdisk failed");
     Ok(())
 }
 

@@ -275,9 +275,13 @@ fn it_starts_changes_and_destroys_a_task(site: &mut Site) -> Result<()> {
         (id.as_str(), None)
     );
 
-    // An update: all limits are taken away, and the task is stopped.
-    provider.request("POST", &format!("{path}/speed-limit"), Some(&json!({})))?;
-    assert_eq!(read_task(&provider, &path)?.limits, []);
+    // An update: all limits and options are taken away, and the task is stopped.
+    for list in ["speed-limit", "configuration-setting"] {
+        provider.request("POST", &format!("{path}/{list}"), Some(&json!({})))?;
+    }
+    let read = read_task(&provider, &path)?;
+    assert_eq!(read.limits, []);
+    assert_eq!(read.options.configurations.len(), 0);
     obey(&provider, &source, "START", &id)?;
     act(&provider, &path, "stop")?;
     obey(&provider, &source, "STOP", &id)?;

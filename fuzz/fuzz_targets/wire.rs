@@ -9,7 +9,8 @@ use std::fmt::Debug;
 use libfuzzer_sys::fuzz_target;
 use rehost_replication::wire::{
     Announce, CONTROL_LIMIT_BYTES, Chunk, ChunkRange, Committed, Failure, HEADER_BYTES,
-    HashesRequest, Header, Hello, Kind, Message, PAYLOAD_LIMIT_BYTES, Unpacker, Welcome, ZeroRun,
+    HashesRequest, Header, Hello, KeepPoint, Kind, Message, PAYLOAD_LIMIT_BYTES, PointKept,
+    PointRefused, Unpacker, Welcome, ZeroRun,
 };
 
 fuzz_target!(|data: &[u8]| {
@@ -37,6 +38,9 @@ fuzz_target!(|data: &[u8]| {
         Kind::ZeroRun => again::<ZeroRun>(control),
         Kind::Committed => again::<Committed>(control),
         Kind::Failure => again::<Failure>(control),
+        Kind::KeepPoint => again::<KeepPoint>(control),
+        Kind::PointKept => again::<PointKept>(control),
+        Kind::PointRefused => again::<PointRefused>(control),
         _ => {}
     }
 });

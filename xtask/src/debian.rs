@@ -39,13 +39,22 @@ pub(crate) fn install(needs: &[Need]) -> Result<()> {
     for (package, reason) in &missing {
         say(&format!("installing {package}: {reason}"));
     }
-    run(apt_get()?.arg("update"))?;
+    update()?;
     run(apt_get()?
         .args(["install", "--yes", "--no-install-recommends"])
         .args(missing.iter().map(|(package, _)| package)))
 }
 
-fn is_installed(package: &str) -> bool {
+/// Has apt fetch its lists of packages.
+///
+/// # Errors
+/// If this user may not, or apt-get fails.
+pub(crate) fn update() -> Result<()> {
+    run(apt_get()?.arg("update"))
+}
+
+/// Whether a package is there, in whatever version.
+pub(crate) fn is_installed(package: &str) -> bool {
     let query = ["--show", "--showformat=${db:Status-Status}", package];
     Command::new("dpkg-query")
         .args(query)
@@ -54,7 +63,10 @@ fn is_installed(package: &str) -> bool {
 }
 
 /// `apt-get` as a user who may install, never asking questions.
-fn apt_get() -> Result<Command> {
+///
+/// # Errors
+/// If this user may not.
+pub(crate) fn apt_get() -> Result<Command> {
     let is_root = Command::new("id")
         .arg("-u")
         .output()

@@ -8,9 +8,12 @@ mod bpf;
 mod debian;
 mod demo;
 mod fuzz;
+mod image;
 mod openapi;
 mod process;
 mod python;
+mod qemu;
+mod systems;
 mod test;
 
 use std::process::ExitCode;
@@ -38,6 +41,8 @@ enum Command {
     Bench(bench::Options),
     /// Fuzz what reads disks and what reads peers.
     Fuzz(fuzz::Options),
+    /// Build the helper system, which makes copies start on other hardware.
+    Image(image::Options),
     /// Compile the BPF program that tracks changes, which is checked in.
     Bpf,
     /// Write docs/api/openapi.json and docs/api/errors.md from the contract.
@@ -50,6 +55,7 @@ fn main() -> ExitCode {
         Command::Test(options) => test::run(&options),
         Command::Bench(options) => bench::run_benchmark(&options),
         Command::Fuzz(options) => fuzz::run(&options),
+        Command::Image(options) => image::run(&options),
         Command::Bpf => bpf::run(),
         Command::Openapi => openapi::run(),
     };

@@ -49,6 +49,34 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
     Ok(())
 }
 
+/// Runs a command to its end and gives what it printed on standard output.
+///
+/// # Errors
+/// If it cannot be started, does not end with success, or prints what is no text.
+pub(crate) fn output(command: &mut Command) -> Result<String> {
+    let bytes = output_bytes(command)?;
+    String::from_utf8(bytes).with_context(|| format!("read what `{}` printed", as_text(command)))
+}
+
+/// As [`output`], for what is no text.
+///
+/// # Errors
+/// If it cannot be started or does not end with success.
+pub(crate) fn output_bytes(command: &mut Command) -> Result<Vec<u8>> {
+    let output = command
+        .output()
+        .with_context(|| format!("start `{}`", as_text(command)))?;
+    if !output.status.success() {
+        bail!(
+            "`{}` ended with {}: {}",
+            as_text(command),
+            output.status,
+            String::from_utf8_lossy(&output.stderr).trim()
+        );
+    }
+    Ok(output.stdout)
+}
+
 /// Whether a command runs and succeeds; its output is not shown.
 pub(crate) fn succeeds(command: &mut Command) -> bool {
     command.output().is_ok_and(|output| output.status.success())

@@ -1,5 +1,5 @@
 //! The control plane that is measured: the real executable, plain HTTP on loopback, with a data
-//! directory of its own and either database.
+//! directory of its own and either database; and replicas of it over one PostgreSQL.
 
 use std::ffi::OsString;
 use std::net::SocketAddr;
@@ -27,6 +27,8 @@ pub(crate) struct ControlPlane {
     url: Option<String>,
     _postgres: Option<PostgresCluster>,
     directory: TempDir,
+    /// How to log in is kept by whoever was started first.
+    is_first: bool,
 }
 
 impl ControlPlane {
@@ -35,10 +37,7 @@ impl ControlPlane {
     /// # Errors
     /// If the database does not come up.
     pub(crate) fn prepare(database: rehost_testkit::Database, scratch: &Path) -> Result<Self> {
-        let directory = tempfile::Builder::new()
-            .prefix("rehost-bench-api-")
-            .tempdir_in(scratch)
-            .context("make a directory")?;
+        let directory = directory(scratch)?;
         let postgres = match database {
             rehost_testkit::Database::Sqlite => None,
             rehost_testkit::Database::Postgres => Some(PostgresCluster::start()?),
@@ -58,7 +57,27 @@ impl ControlPlane {
             url,
             _postgres: postgres,
             directory,
+            is_first: true,
         })
+    }
+
+    /// Makes a place for another one over the same PostgreSQL; with SQLite there can be none.
+    ///
+    /// # Errors
+    /// If its directory cannot be made.
+    pub(crate) fn replica(&self, scratch: &Path) -> Result<Option<Self>> {
+        if self.url.is_none() {
+            return Ok(None);
+        }
+        Ok(Some(Self {
+            role: None,
+            address: SocketAddr::from(([127, 0, 0, 1], free_port()?)),
+            database: self.database.clone(),
+            url: self.url.clone(),
+            _postgres: None,
+            directory: directory(scratch)?,
+            is_first: false,
+        }))
     }
 
     /// Starts it and waits until it answers.
@@ -78,9 +97,10 @@ impl ControlPlane {
         let log = self.directory.path().join("log");
         self.role = Some(Role::start("control plane", &log, arguments)?);
         let (address, login) = (self.address, self.data().join("first-login.json"));
+        let is_first = self.is_first;
         until("the control plane listens", SHORT, || {
             let listens = std::net::TcpStream::connect(address).is_ok();
-            Ok((listens && login.exists()).then_some(()))
+            Ok((listens && (login.exists() || !is_first)).then_some(()))
         })
     }
 
@@ -140,6 +160,13 @@ impl ControlPlane {
     fn data(&self) -> std::path::PathBuf {
         self.directory.path().join("data")
     }
+}
+
+fn directory(scratch: &Path) -> Result<TempDir> {
+    tempfile::Builder::new()
+        .prefix("rehost-bench-api-")
+        .tempdir_in(scratch)
+        .context("make a directory")
 }
 
 /// An administrator who is logged in.

@@ -1,8 +1,10 @@
-//! Long polls that nobody has news for: how many one control plane holds, what each costs it in
-//! memory, and whether one of them is still woken at once.
+//! Long polls that nobody has news for: how many a control plane holds, what each costs it in memory,
+//! and whether one of them is still woken at once.
 //!
 //! The polls are held by processes of their own, each from another loopback address, because a
-//! process may open only so many files and an address has only so many ports.
+//! process may open only so many files and an address has only so many ports. Where the system does
+//! not let one process open as many files as there shall be polls, replicas of the control plane over
+//! one PostgreSQL share them, and all their memory counts.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -41,6 +43,8 @@ pub(crate) struct Idle {
     wanted: usize,
     /// Polls that were held: fewer if the limit of open files permits no more.
     held: usize,
+    /// Processes of the control plane that held them.
+    replicas: usize,
     resident_bytes_before: u64,
     resident_bytes: u64,
     bytes_a_poll: u64,
@@ -60,9 +64,10 @@ impl Idle {
             false => String::new(),
         };
         format!(
-            "{} idle long polls{short}: {} MiB resident, {} bytes a poll, {:.1} % of a processor; \
-             a wake-up takes {:.1} ms, {:.1} ms at most",
+            "{} idle long polls{short} at {} processes: {} MiB resident, {} bytes a poll, {:.1} % \
+             of a processor; a wake-up takes {:.1} ms, {:.1} ms at most",
             self.held,
+            self.replicas,
             mib(self.resident_bytes),
             self.bytes_a_poll,
             self.cpu_share * 100.0,
@@ -88,39 +93,60 @@ pub(crate) fn raise_file_limit() -> Result<usize> {
     }))
 }
 
-/// Holds polls of the running control plane, measures, and lets go of them.
+/// Polls that one process of the control plane can hold.
+///
+/// # Errors
+/// If the system refuses.
+pub(crate) fn polls_a_process() -> Result<usize> {
+    Ok(raise_file_limit()?.saturating_sub(OTHER_FILES))
+}
+
+/// Holds polls of the running replicas of a control plane, measures, and lets go of them. Orders are
+/// given to the first replica.
 ///
 /// # Errors
 /// If a poll is refused or a process does not start.
 pub(crate) async fn measure(
-    plane: &ControlPlane,
+    replicas: &[&ControlPlane],
     seeded: &Arc<Seeded>,
     wanted: usize,
 ) -> Result<Idle> {
-    let token = plane.log_in().await?.token;
-    let files = raise_file_limit()?.saturating_sub(OTHER_FILES);
-    let pid = plane.pid()?;
-    let resident_bytes_before = cpu::resident_memory_bytes(pid)?;
+    let first = replicas.first().context("no control plane runs")?;
+    let token = first.log_in().await?.token;
+    let pids = replicas.iter().map(|replica| replica.pid());
+    let pids = pids.collect::<Result<Vec<_>>>()?;
+    let resident_bytes = || -> Result<u64> {
+        let each = pids.iter().map(|pid| cpu::resident_memory_bytes(*pid));
+        each.sum()
+    };
+    let cpu_seconds = || -> Result<f64> { pids.iter().map(|pid| cpu::of_process(*pid)).sum() };
+    let resident_bytes_before = resident_bytes()?;
 
     let woken = seeded.tasks.len().min(WAKE_UPS);
-    let held = wanted.min(files).saturating_sub(woken);
+    let most = polls_a_process()?.saturating_mul(replicas.len());
+    let held = wanted.min(most).saturating_sub(woken);
     let sources: Vec<&String> = seeded.sources.iter().cycle().take(held).collect();
     let mut holders = Vec::new();
-    for (number, sources) in (0_u8..).zip(sources.chunks(POLLS_A_HOLDER)) {
-        let held = Held {
-            server: plane.address,
-            from: Ipv4Addr::new(127, 0, 1, number + 1),
-            token: token.clone(),
-            sources: sources.iter().map(ToString::to_string).collect(),
-        };
-        holders.push(Holder::start(&held)?);
+    let mut numbers = 1_u8..;
+    for (replica, sources) in replicas.iter().zip(sources.chunks(share(held, replicas))) {
+        for sources in sources.chunks(POLLS_A_HOLDER) {
+            let number = numbers.next().context("too many holders of polls")?;
+            let held = Held {
+                server: replica.address,
+                from: Ipv4Addr::new(127, 0, 1, number),
+                token: token.clone(),
+                sources: sources.iter().map(ToString::to_string).collect(),
+            };
+            holders.push(Holder::start(&held)?);
+        }
     }
     for holder in &mut holders {
         holder.wait_for("held")?;
     }
     let mut polls = Vec::new();
-    for (task, source) in seeded.tasks.iter().take(woken) {
-        let mut connection = Connection::open(plane.address, None).await?;
+    let waits_at = replicas.iter().cycle();
+    for ((task, source), replica) in seeded.tasks.iter().take(woken).zip(waits_at) {
+        let mut connection = Connection::open(replica.address, None).await?;
         let mut request = Vec::new();
         write_request(&mut request, "GET", &path(source), &token, "");
         let poll = tokio::spawn(async move {
@@ -129,13 +155,13 @@ pub(crate) async fn measure(
         });
         polls.push((task, poll));
     }
-    let (begun, cpu_before) = (Instant::now(), cpu::of_process(pid)?);
+    let (begun, cpu_before) = (Instant::now(), cpu_seconds()?);
     tokio::time::sleep(SETTLE).await;
-    let cpu_share = (cpu::of_process(pid)? - cpu_before) / begun.elapsed().as_secs_f64();
-    let resident_bytes = cpu::resident_memory_bytes(pid)?;
+    let cpu_share = (cpu_seconds()? - cpu_before) / begun.elapsed().as_secs_f64();
+    let resident_bytes = resident_bytes()?;
 
     // The connection of the log-in was idle for too long.
-    let mut session = plane.log_in().await?;
+    let mut session = first.log_in().await?;
     let mut wake_ups_ms = Vec::new();
     for (task, poll) in polls {
         let sent = Instant::now();
@@ -158,6 +184,7 @@ pub(crate) async fn measure(
     Ok(Idle {
         wanted,
         held,
+        replicas: replicas.len(),
         resident_bytes_before,
         resident_bytes,
         bytes_a_poll: resident_bytes.saturating_sub(resident_bytes_before) / held.max(1) as u64,
@@ -165,6 +192,11 @@ pub(crate) async fn measure(
         wake_up_p50_ms: crate::table::median(wake_ups_ms.iter().copied()),
         wake_up_max_ms: wake_ups_ms.last().copied().unwrap_or(f64::NAN),
     })
+}
+
+/// Polls of each replica.
+fn share(held: usize, replicas: &[&ControlPlane]) -> usize {
+    held.div_ceil(replicas.len()).max(1)
 }
 
 fn path(source: &str) -> String {

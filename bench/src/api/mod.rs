@@ -175,10 +175,21 @@ async fn measure(database: Database, options: &Options) -> Result<OneDatabase> {
         // A fresh process: what the load left in memory is not the polls'.
         plane.stop()?;
         plane.start()?;
-        let idle = idle::measure(&plane, &seeded, options.polls).await;
+        let mut others = Vec::new();
+        for _ in 1..options.polls.div_ceil(idle::polls_a_process()?) {
+            others.extend(plane.replica(&options.scratch)?);
+        }
+        for replica in &mut others {
+            replica.start()?;
+        }
+        let replicas: Vec<_> = std::iter::once(&plane).chain(&others).collect();
+        let idle = idle::measure(&replicas, &seeded, options.polls).await;
         let idle = idle.context("hold idle polls")?;
         println!("{}", idle.in_words());
         measured.idle = Some(idle);
+        for replica in &mut others {
+            replica.stop()?;
+        }
     }
     plane.stop()?;
     Ok(measured)

@@ -93,6 +93,7 @@ async fn samples(plane: &mut ControlPlane) -> Result<(SourceRow, TaskRow, String
         data_port: 8899,
         makes_images: true,
         devices: Vec::new(),
+        boots: false,
     };
     let registration = serde_json::to_string(&registration)?;
     let far = i64::MAX / 2;

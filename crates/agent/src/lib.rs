@@ -15,8 +15,10 @@
 mod access;
 mod backoff;
 mod care;
+mod copy_plan;
 mod device_number;
 pub mod freeze;
+pub mod hooks;
 pub mod inventory;
 mod mailbox;
 mod mounts;

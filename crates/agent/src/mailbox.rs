@@ -4,6 +4,7 @@
 //! Asking is also the sign of life by which the control plane shows a source as connected. When the
 //! control plane is away, this loop only gets slower; a running copy does not notice.
 
+use std::collections::BTreeMap;
 use std::error::Error;
 use std::io::Cursor;
 use std::path::PathBuf;
@@ -137,6 +138,7 @@ impl Mailbox {
         self.shared
             .store
             .update_or_warn(|state| state.source_id = Some(id.clone()));
+        self.shared.tell_copy_plan(&BTreeMap::new());
         self.log(|| tracing::info!(source_id = id, "registered as a source server"));
         Ok(id)
     }
@@ -147,6 +149,9 @@ impl Mailbox {
             .client
             .update_disk_info(source_id, &inventory.disk_info_body())?;
         self.shared.set_disks(inventory.disks);
+        if self.shared.store.get().task.is_none() {
+            self.shared.tell_copy_plan(&BTreeMap::new());
+        }
         Ok(())
     }
 
@@ -173,6 +178,7 @@ impl Mailbox {
                 self.runner.delete(&task_id);
                 Ok(())
             }
+            Order::KeepPoint { task_id } => self.runner.keep_point(&task_id),
             Order::SkipCheck { task_id } => self
                 .runner
                 .skip_check(&task_id)

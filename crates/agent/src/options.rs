@@ -30,6 +30,10 @@ pub struct AgentOptions {
     /// Pause between two sync rounds. Each reads the disks as a whole, so the source gets time in
     /// between; a cut-over does not wait for it.
     pub sync_interval: Duration,
+    /// Where the hooks are that are called around the freeze, if any are to be.
+    pub hooks: Option<PathBuf>,
+    /// How long a call of a hook may take.
+    pub hook_time_limit: Duration,
     /// How chunks are packed on the wire.
     pub compression: Compression,
     /// What a copy may take of this machine.

@@ -15,6 +15,8 @@ pub(crate) enum Order {
     Delete { task_id: String },
     /// Skip its consistency check.
     SkipCheck { task_id: String },
+    /// Hold the source for a moment, and have the target keep what it has then.
+    KeepPoint { task_id: String },
     /// Measure the link to its target.
     CheckNetwork { task_id: String },
     /// Send the logs.
@@ -40,14 +42,14 @@ pub(crate) fn order(command: &ShowCommandResponse) -> Order {
     let operation = param.and_then(|param| param.operation.as_deref());
     match (word.as_str(), operation.unwrap_or_default()) {
         ("START", "network_check") => Order::CheckNetwork { task_id },
+        ("START", "clone_test") => Order::KeepPoint { task_id },
         ("START" | "SYNC", "") => Order::Start { task_id },
         ("STOP", "") => Order::Rest { task_id },
         ("DELETE", "") => Order::Delete { task_id },
         ("SKIP", "") => Order::SkipCheck { task_id },
         ("UPLOAD_LOG", "") => Order::SendLogs { task_id },
-        ("START", "clone_test" | "test") => refuse(
-            "this agent cannot clone the target: cut over, and copy the volumes of the target \
-             with the tools of its platform",
+        ("START", "test") => refuse(
+            "a clone is tested when it is made, and thrown away then: make another one with clone_test",
         ),
         ("START", "sync_failed_rollback") => refuse(
             "this agent keeps no snapshots of the target to roll back to: start the task again, \
@@ -97,6 +99,11 @@ mod tests {
             command("START", check),
             Order::CheckNetwork { task_id: task_id() }
         );
+        let clone = r#"{"task_id":"t","operation":"clone_test"}"#;
+        assert_eq!(
+            command("START", clone),
+            Order::KeepPoint { task_id: task_id() }
+        );
     }
 
     #[test]
@@ -111,7 +118,7 @@ mod tests {
         });
         assert!(refused("PREMIGRATE", plain).contains("no migration drill"));
         assert!(refused("RSET_LOG_ACL", plain).contains("does not know RSET_LOG_ACL"));
-        assert!(refused("START", &with("clone_test")).contains("cannot clone"));
+        assert!(refused("START", &with("test")).contains("tested when it is made"));
         assert!(refused("START", &with("sync_failed_rollback")).contains("no snapshots"));
         assert!(refused("DELETE", &with("clear")).contains("no snapshots"));
         // What is not understood must not be taken for the plain command.

@@ -10,6 +10,7 @@ use rehost_enrolment::StateDirectory;
 
 use crate::access;
 use crate::backoff::Stop;
+use crate::hooks::Hooks;
 use crate::inventory::Inventory;
 use crate::mailbox::Mailbox;
 use crate::options::AgentOptions;
@@ -41,6 +42,14 @@ pub fn run(options: &AgentOptions, stop: &AtomicBool) -> anyhow::Result<()> {
     let name = options.name.clone().unwrap_or(inventory.host.hostname);
     let client = access::client(&options.access, state_dir.path(), &name)?;
 
+    let limit = options.hook_time_limit;
+    let hooks = Hooks::new(options.hooks.clone(), state_dir.path(), limit);
+    hooks.pay_old_debts();
+    if let Some(directory) = hooks.directory() {
+        let names = hooks.list().context("use the hooks for the freeze")?;
+        let names: Vec<_> = names.into_iter().map(|hook| hook.name).collect();
+        tracing::info!(directory = %directory.display(), ?names, "hooks around the freeze");
+    }
     let shared = Arc::new(Shared {
         client: client.clone(),
         store: Arc::new(store),
@@ -51,6 +60,7 @@ pub fn run(options: &AgentOptions, stop: &AtomicBool) -> anyhow::Result<()> {
         copy: options.copy,
         changes: options.changes,
         sync_interval: options.sync_interval,
+        hooks,
         compression: options.compression,
         care: options.care,
         disks: Mutex::new(inventory.disks),

@@ -5,23 +5,25 @@
 //! that freezes and then waits to be killed.
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a test program")]
 
+mod common;
+
+use std::error::Error as _;
 use std::ffi::OsString;
-use std::fs::File;
+use std::fs::{File, Permissions};
 use std::io::{BufRead as _, BufReader, Read as _};
-use std::os::unix::fs::FileExt as _;
+use std::os::unix::fs::{FileExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
-use std::sync::mpsc::channel;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use common::{Mounted, Test, guard, run_tests};
 use rehost_agent::freeze::{GuardCommand, GuardedFreezer};
-use rehost_agent::freeze_guard_main;
+use rehost_agent::hooks::Hooks;
 use rehost_replication::source::Freezer as _;
-use rustix::io::Errno;
+use rehost_testkit::{SHORT, until};
 use rustix::process::{Pid, Signal, kill_process};
 
-type Test = (&'static str, fn());
 const TESTS: &[Test] = &[
     ("privileged_frozen_until_thawed", frozen_until_thawed),
     (
@@ -52,6 +54,22 @@ const TESTS: &[Test] = &[
         "privileged_a_guard_that_cannot_freeze_leaves_nothing_frozen",
         a_failed_freeze_is_undone,
     ),
+    (
+        "privileged_hooks_are_called_around_the_freeze",
+        hooks_are_called_around_the_freeze,
+    ),
+    (
+        "privileged_a_hook_that_fails_keeps_the_source_from_being_frozen",
+        a_hook_that_fails_keeps_the_source_from_being_frozen,
+    ),
+    (
+        "privileged_the_guard_calls_hooks_when_the_agent_is_killed",
+        the_guard_calls_hooks_when_the_agent_is_killed,
+    ),
+    (
+        "privileged_the_guard_calls_hooks_when_the_time_is_over",
+        the_guard_calls_hooks_when_the_time_is_over,
+    ),
 ];
 
 fn main() -> ExitCode {
@@ -62,50 +80,19 @@ fn main() -> ExitCode {
             thread::sleep(SLOW_START);
             guard(&arguments[1..])
         }
-        Some("agent-side") => agent_side(Path::new(&arguments[1])),
-        _ => run_tests(&arguments),
+        Some("agent-side") => agent_side(Path::new(&arguments[1]), arguments.get(2)),
+        _ => run_tests(TESTS, &arguments),
     }
 }
 
 /// What a slow guard needs before it is ready, at least.
 const SLOW_START: Duration = Duration::from_secs(1);
 
-fn guard(arguments: &[OsString]) -> ExitCode {
-    match freeze_guard_main(arguments) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(_) => ExitCode::FAILURE,
-    }
-}
-
-/// As much of the usual test program as `cargo test` and `cargo nextest` need.
-fn run_tests(arguments: &[OsString]) -> ExitCode {
-    let has = |option: &str| arguments.iter().any(|argument| argument == option);
-    if has("--list") {
-        for (name, _) in TESTS.iter().filter(|_| !has("--ignored")) {
-            println!("{name}: test");
-        }
-        return ExitCode::SUCCESS;
-    }
-    assert!(
-        rustix::process::geteuid().is_root(),
-        "privileged tests must be run as root"
-    );
-    let filters: Vec<_> = arguments
-        .iter()
-        .filter_map(|argument| argument.to_str())
-        .filter(|argument| !argument.starts_with('-'))
-        .collect();
-    for (name, test) in TESTS {
-        if filters.is_empty() || filters.iter().any(|filter| name.contains(filter)) {
-            test();
-            println!("{name}: ok");
-        }
-    }
-    ExitCode::SUCCESS
-}
-
-fn agent_side(disk: &Path) -> ExitCode {
+fn agent_side(disk: &Path, hooks: Option<&OsString>) -> ExitCode {
     let mut freezer = freezer(disk);
+    if let Some(directory) = hooks {
+        freezer = freezer.with_hooks(hooks_in(Path::new(directory)));
+    }
     freezer.freeze().unwrap();
     println!("frozen");
     // Until killed, or until the test is gone.
@@ -115,105 +102,6 @@ fn agent_side(disk: &Path) -> ExitCode {
 
 fn freezer(disk: &Path) -> GuardedFreezer {
     GuardedFreezer::new(vec![disk.into()], GuardCommand::of_this_executable())
-}
-
-/// A loop device with ext4 on it or on its only partition, mounted; all undone when dropped.
-struct Mounted {
-    disk: PathBuf,
-    mount_point: PathBuf,
-    partition: bool,
-    directory: tempfile::TempDir,
-}
-
-impl Mounted {
-    fn new(partition: bool) -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        let image = directory.path().join("image");
-        File::create(&image).unwrap().set_len(64 << 20).unwrap();
-        if partition {
-            let mut sector = [0; 512];
-            sector[450] = 0x83;
-            sector[454..458].copy_from_slice(&2048_u32.to_le_bytes());
-            sector[458..462].copy_from_slice(&100_000_u32.to_le_bytes());
-            sector[510..].copy_from_slice(&[0x55, 0xAA]);
-            let file = File::options().write(true).open(&image).unwrap();
-            file.write_all_at(&sector, 0).unwrap();
-        }
-        let disk = PathBuf::from(run("losetup", &["--find", "--show"], &image).trim());
-        let device = if partition {
-            run("partx", &["--add"], &disk);
-            PathBuf::from(format!("{}p1", disk.display()))
-        } else {
-            disk.clone()
-        };
-        run("mkfs.ext4", &["-q"], &device);
-        let mount_point = directory.path().join("mount");
-        std::fs::create_dir(&mount_point).unwrap();
-        run("mount", &[device.to_str().unwrap()], &mount_point);
-        Self {
-            disk,
-            mount_point,
-            partition,
-            directory,
-        }
-    }
-
-    fn is_frozen(&self) -> bool {
-        let root = File::open(&self.mount_point).unwrap();
-        match rehost_linux::freeze(&root) {
-            Ok(()) => {
-                rehost_linux::thaw(&root).unwrap();
-                false
-            }
-            Err(error) => {
-                assert_eq!(error.errno(), Errno::BUSY);
-                true
-            }
-        }
-    }
-
-    /// Writes a file, which sleeps as long as the file system is frozen. A writer that would sleep
-    /// forever could not even be killed, so this thaws in the end, and fails.
-    fn write_when_thawed(&self) {
-        let path = self.mount_point.join("file");
-        let (sender, written) = channel();
-        let writer = thread::spawn(move || {
-            std::fs::write(path, "written").unwrap();
-            sender.send(()).unwrap();
-        });
-        let in_time = written.recv_timeout(Duration::from_secs(60));
-        if in_time.is_err() {
-            let _ = rehost_linux::thaw(File::open(&self.mount_point).unwrap());
-        }
-        writer.join().unwrap();
-        in_time.unwrap();
-    }
-}
-
-impl Drop for Mounted {
-    fn drop(&mut self) {
-        // A failed test must not leave a frozen file system behind.
-        let _ = File::open(&self.mount_point).map(rehost_linux::thaw);
-        run("umount", &[], &self.mount_point);
-        if self.partition {
-            run("partx", &["--delete"], &self.disk);
-        }
-        run("losetup", &["--detach"], &self.disk);
-    }
-}
-
-fn run(program: &str, arguments: &[&str], path: &Path) -> String {
-    let output = Command::new(program)
-        .args(arguments)
-        .arg(path)
-        .output()
-        .unwrap();
-    let complaint = String::from_utf8_lossy(&output.stderr);
-    assert!(
-        output.status.success(),
-        "{program} {arguments:?} {path:?}: {complaint}"
-    );
-    String::from_utf8(output.stdout).unwrap()
 }
 
 fn frozen_until_thawed() {
@@ -349,4 +237,130 @@ fn a_failed_freeze_is_undone() {
     assert!(freezer.freeze().is_err());
     assert!(!second.is_frozen());
     assert_eq!(freezer.guard_id(), None);
+}
+
+/// A hook in `directory/hooks.d` that notes its calls beside it, and does something more.
+fn with_hook(directory: &Path, name: &str, more: &str) {
+    let hooks = directory.join("hooks.d");
+    std::fs::create_dir_all(&hooks).unwrap();
+    let calls = directory.join("calls");
+    let script = format!("#!/bin/sh\necho {name} $1 >> {}\n{more}\n", calls.display());
+    let hook = hooks.join(name);
+    std::fs::write(&hook, script).unwrap();
+    std::fs::set_permissions(&hook, Permissions::from_mode(0o755)).unwrap();
+}
+
+fn hooks_in(directory: &Path) -> Hooks {
+    let state_dir = directory.join("state");
+    std::fs::create_dir_all(&state_dir).unwrap();
+    let hooks = Some(directory.join("hooks.d"));
+    Hooks::new(hooks, &state_dir, Duration::from_secs(60))
+}
+
+fn calls(directory: &Path) -> Vec<String> {
+    let text = std::fs::read_to_string(directory.join("calls")).unwrap_or_default();
+    text.lines().map(Into::into).collect()
+}
+
+const ALL_CALLS: [&str; 4] = ["a pre-freeze", "b pre-freeze", "b post-thaw", "a post-thaw"];
+
+fn hooks_are_called_around_the_freeze() {
+    let mounted = Mounted::new(false);
+    let stage = tempfile::tempdir().unwrap();
+    // Both calls write to the file system: it is not frozen then.
+    let writes = format!("date > {}/$1", mounted.mount_point.display());
+    with_hook(stage.path(), "a", &writes);
+    with_hook(stage.path(), "b", "");
+    let mut freezer = freezer(&mounted.disk).with_hooks(hooks_in(stage.path()));
+    freezer.freeze().unwrap();
+    assert!(mounted.is_frozen());
+    assert_eq!(calls(stage.path()), ALL_CALLS[..2]);
+    assert!(mounted.mount_point.join("pre-freeze").exists());
+    assert!(!mounted.mount_point.join("post-thaw").exists());
+    freezer.thaw().unwrap().unwrap();
+    assert_eq!(calls(stage.path()), ALL_CALLS);
+    assert!(mounted.mount_point.join("post-thaw").exists());
+
+    // They are also called where nothing is mounted, and what they hold counts as downtime.
+    let image = stage.path().join("disk.img");
+    std::fs::write(&image, [0; 4096]).unwrap();
+    let mut freezer = GuardedFreezer::new(vec![image], GuardCommand::of_this_executable())
+        .with_hooks(hooks_in(stage.path()));
+    freezer.freeze().unwrap();
+    assert_eq!(calls(stage.path()).len(), 6);
+    assert!(freezer.thaw().unwrap().is_some());
+    assert_eq!(calls(stage.path()).len(), 8);
+}
+
+fn a_hook_that_fails_keeps_the_source_from_being_frozen() {
+    let mounted = Mounted::new(false);
+    let stage = tempfile::tempdir().unwrap();
+    with_hook(stage.path(), "a", "");
+    with_hook(
+        stage.path(),
+        "b",
+        "echo the database is away; test $1 = post-thaw",
+    );
+    let mut freezer = freezer(&mounted.disk).with_hooks(hooks_in(stage.path()));
+    let error = freezer.freeze().unwrap_err();
+    assert!(!mounted.is_frozen());
+    let reason = rehost_replication::source::error_chain(&error);
+    assert!(reason.contains("hooks.d/b"), "{reason}");
+    assert!(reason.contains("said: the database is away"), "{reason}");
+    assert_eq!(calls(stage.path()), ALL_CALLS);
+    assert_eq!(freezer.thaw().unwrap(), None);
+    assert_eq!(
+        calls(stage.path()),
+        ALL_CALLS,
+        "each is called once more, not twice"
+    );
+}
+
+fn the_guard_calls_hooks_when_the_agent_is_killed() {
+    let mounted = Mounted::new(false);
+    let stage = tempfile::tempdir().unwrap();
+    let writes = format!("date > {}/$1", mounted.mount_point.display());
+    with_hook(stage.path(), "a", &writes);
+    with_hook(stage.path(), "b", "");
+    let mut agent = Command::new(std::env::current_exe().unwrap())
+        .arg("agent-side")
+        .args([mounted.disk.as_path(), stage.path()])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    BufReader::new(agent.stdout.take().unwrap())
+        .read_line(&mut line)
+        .unwrap();
+    assert_eq!(line.trim(), "frozen");
+    assert!(mounted.is_frozen());
+    agent.kill().unwrap();
+    agent.wait().unwrap();
+    until("all hooks were called again", SHORT, || {
+        Ok((calls(stage.path()) == ALL_CALLS).then_some(()))
+    })
+    .unwrap();
+    assert!(!mounted.is_frozen());
+}
+
+fn the_guard_calls_hooks_when_the_time_is_over() {
+    let mounted = Mounted::new(false);
+    let stage = tempfile::tempdir().unwrap();
+    with_hook(stage.path(), "a", "");
+    with_hook(stage.path(), "b", "");
+    let mut freezer = freezer(&mounted.disk)
+        .with_hooks(hooks_in(stage.path()))
+        .with_time_limit(Duration::from_secs(1));
+    freezer.freeze().unwrap();
+    // This process does nothing: it might be stuck.
+    until("all hooks were called again", SHORT, || {
+        Ok((calls(stage.path()) == ALL_CALLS).then_some(()))
+    })
+    .unwrap();
+    assert!(!mounted.is_frozen());
+    let error = freezer.thaw().unwrap_err();
+    let cause = error.source().unwrap().to_string();
+    assert!(cause.contains("thawed after"), "{cause}");
+    assert_eq!(calls(stage.path()), ALL_CALLS);
 }

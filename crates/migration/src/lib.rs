@@ -13,12 +13,14 @@
 //! - [`target_proposal`]: the target that is recommended for it;
 //! - [`resize`]: which sizes and choices of disks are possible;
 //! - [`disk_mapping`]: which source disk goes to which target volume;
+//! - [`copy_plan`]: how consistent the copy of a disk will be;
 //! - [`speed`]: speed limits over the day.
 //!
 //! Refusals carry the SMS error code they are answered with, as text such as `SMS.7713`.
 //! The folder `tables` holds the rules as tables; tests keep them true.
 
 pub mod changestate;
+pub mod copy_plan;
 pub mod disk_mapping;
 pub mod feasibility;
 pub mod inventory;

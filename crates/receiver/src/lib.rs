@@ -6,9 +6,12 @@
 //! assigned and what is served, so a restart at any moment leads to the same state.
 
 mod assignment;
+mod boot_order;
+mod boots;
+mod helper;
 mod log_requests;
 mod options;
 mod service;
 
-pub use options::ReceiverOptions;
+pub use options::{BootOptions, ReceiverOptions};
 pub use service::run;

@@ -82,6 +82,7 @@ mod tests {
             },
             committed: false,
             let_go: false,
+            boot: None,
             logs_requested_at,
         }
     }

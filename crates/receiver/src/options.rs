@@ -24,4 +24,17 @@ pub struct ReceiverOptions {
     pub logs: LogSink,
     /// Block devices that tasks may overwrite.
     pub devices: Vec<PathBuf>,
+    /// How what was received is started; nothing is if absent.
+    pub boot: Option<BootOptions>,
+}
+
+/// How a receiver starts what it has received.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BootOptions {
+    /// Folder of the helper system, as `cargo xtask image` makes it.
+    pub helper_system: PathBuf,
+    /// Processors of a machine, unless its task says otherwise.
+    pub cpus: u32,
+    /// Memory of a machine in MiB, unless its task says otherwise.
+    pub memory_mib: u32,
 }

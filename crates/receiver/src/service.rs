@@ -14,11 +14,16 @@ use rehost_sms_api::client::{Client, ClientError};
 use rehost_sms_api::rehost::{
     JoinRole, TargetAssignment, TargetDevice, TargetRegistration, TargetTaskReport, TargetTaskState,
 };
-use rehost_target_providers::{EmbeddedProvider, Ledger, PreparedVolume, TargetProvider};
-use rehost_volumes::open_source;
+use rehost_target_providers::{
+    Boots, EmbeddedProvider, Ledger, PreparedVolume, TargetProvider, VolumeFormat, VolumeRequest,
+};
+use rehost_volumes::{GptBackup, open_source};
 
 use crate::ReceiverOptions;
 use crate::assignment::{changes, request};
+use crate::boot_order::MachineSize;
+use crate::boots::{BootKeeper, Received};
+use crate::helper;
 use crate::log_requests::LogRequests;
 
 /// How long one question for assignments waits for a change, in seconds.
@@ -47,7 +52,19 @@ pub fn run(options: &ReceiverOptions, stop: &AtomicBool) -> anyhow::Result<()> {
     let client = identity.client()?;
     let port = Port::bind(&options.listen)?;
     let registration = registration(options, port.local_address()?.port())?;
-    let ledger = Ledger::open(&state.path().join("ledger.jsonl"))?;
+    let ledger = Arc::new(Ledger::open(&state.path().join("ledger.jsonl"))?);
+    let boots = options.boot.as_ref().map(|boot| {
+        let helper = helper::open(&boot.helper_system)?;
+        // Beside the images: what machines write takes room like these.
+        let folder = options.images.as_deref().unwrap_or(state.path());
+        let boots = Boots::new(folder.join("boots"), Arc::clone(&ledger), helper);
+        let usual = MachineSize {
+            cpus: boot.cpus,
+            memory_mib: boot.memory_mib,
+        };
+        Ok::<_, anyhow::Error>(BootKeeper::new(boots, client.clone(), usual, state.path()))
+    });
+    let boots = boots.transpose()?;
     let provider = EmbeddedProvider::new(options.images.clone(), options.devices.clone(), ledger);
     let accepting = Arc::clone(&port);
     std::thread::Builder::new()
@@ -67,6 +84,7 @@ pub fn run(options: &ReceiverOptions, stop: &AtomicBool) -> anyhow::Result<()> {
         state_dir: state.path().to_owned(),
         registration,
         served: BTreeMap::new(),
+        boots,
         log_requests: LogRequests::new(options.logs.clone()),
     };
     std::thread::Builder::new()
@@ -96,6 +114,7 @@ fn registration(options: &ReceiverOptions, data_port: u16) -> anyhow::Result<Tar
         data_port,
         makes_images: options.images.is_some(),
         devices: devices.collect::<anyhow::Result<_>>()?,
+        boots: options.boot.is_some(),
     })
 }
 
@@ -108,6 +127,8 @@ struct Service {
     registration: TargetRegistration,
     /// Each task that is served, by its id.
     served: BTreeMap<String, Served>,
+    /// Starts what was received, if this receiver does.
+    boots: Option<BootKeeper>,
     log_requests: LogRequests,
 }
 
@@ -118,6 +139,8 @@ struct Served {
     name: String,
     /// Where its volumes are.
     paths: Vec<String>,
+    /// What receives it.
+    receiving: Arc<ReceivingTask>,
     /// Whether the control plane knows that it is ready.
     told: bool,
 }
@@ -166,10 +189,14 @@ impl Service {
     }
 
     fn carry_out(&mut self, assigned: &[TargetAssignment]) -> Result<(), ClientError> {
+        // First, so that nobody writes to what a machine lies on.
+        if let Some(boots) = &mut self.boots {
+            boots.end_unwanted(assigned, &self.provider.open_tasks());
+        }
         for task in assigned.iter().filter(|task| task.committed) {
             // Also one that is synchronised again already, if this receiver was away meanwhile.
             if task.let_go || !self.provider.is_committed(&task.task_id) {
-                self.let_go(&task.task_id);
+                self.let_go(task);
             }
         }
         let changes = changes(assigned, self.served.keys(), &self.provider.open_tasks());
@@ -180,6 +207,15 @@ impl Service {
             if let Some(task) = assigned.iter().find(|task| task.task_id == task_id) {
                 self.begin(task)?;
             }
+        }
+        let served = &self.served;
+        if let Some(boots) = &mut self.boots {
+            boots.begin_wanted(assigned, |task_id| {
+                served.get(task_id).map(|served| Received {
+                    receiving: Arc::clone(&served.receiving),
+                    paths: served.paths.clone(),
+                })
+            });
         }
         self.log_requests.serve(&self.client, assigned);
         self.tell_ready()
@@ -261,11 +297,12 @@ impl Service {
             data_path_server_config(&set.certificate, &set.private_key, &set.passphrase, &set.ca)
                 .context("set up TLS for the task")?;
         let name = server_name(&task.task_id);
-        self.port.add(&name, Arc::new(tls), receiving);
+        self.port.add(&name, Arc::new(tls), Arc::clone(&receiving));
         tracing::info!(task_id = task.task_id, ?paths, "ready to receive");
         let served = Served {
             name,
             paths,
+            receiving,
             told: false,
         };
         self.served.insert(task.task_id.clone(), served);
@@ -274,8 +311,19 @@ impl Service {
 
     /// Lets go of the volumes of a task that ended well: whoever uses them writes to them, and no
     /// journal knows.
-    fn let_go(&mut self, task_id: &str) {
+    fn let_go(&mut self, task: &TargetAssignment) {
+        let task_id = task.task_id.as_str();
         self.stop_serving(task_id);
+        // Journals are there until the volumes were let go of: from then on nothing is written here.
+        if task.let_go && self.journals(task_id).exists() {
+            for volume in task
+                .volumes
+                .iter()
+                .filter_map(|volume| request(volume).ok())
+            {
+                self.fit_partition_table(task_id, &volume);
+            }
+        }
         if let Err(error) = self.remove_journals(task_id) {
             // What is not committed is tried again.
             tracing::error!(task_id, %error, "remove the journals of the task");
@@ -287,6 +335,29 @@ impl Service {
                 error = &error as &dyn std::error::Error,
                 "note that the task ended well"
             );
+        }
+    }
+
+    /// Moves the end of a partition table to the end of a device that is larger than the source disk.
+    /// One that cannot be moved keeps nobody from starting the target.
+    fn fit_partition_table(&self, task_id: &str, volume: &VolumeRequest) {
+        let path = match &volume.format {
+            VolumeFormat::Device(path) => path,
+            VolumeFormat::Raw | VolumeFormat::Qcow2 => return,
+        };
+        match self.provider.fit_partition_table(task_id, volume) {
+            Ok(GptBackup::Moved) => tracing::info!(
+                task_id,
+                device = %path.display(),
+                "the partition table ends with the device now"
+            ),
+            Ok(GptBackup::NoTable | GptBackup::AtTheEnd) => {}
+            Err(error) => tracing::warn!(
+                task_id,
+                device = %path.display(),
+                error = &error as &dyn std::error::Error,
+                "the backup of the partition table is not at the end of the device"
+            ),
         }
     }
 
@@ -342,6 +413,7 @@ fn to_receive(volume: PreparedVolume, folder: &Path) -> VolumeToReceive {
         medium: volume.volume,
         made_empty: volume.made_empty,
         journal: journal(folder, volume.index),
+        kept: folder.join(format!("volume-{}.kept", volume.index)),
     }
 }
 

@@ -4,7 +4,7 @@ use clap::{Parser, Subcommand};
 
 use crate::admin;
 use crate::commands::{
-    agent, freeze_guard, join_token, receive, serve, sources, targets, tasks, verify,
+    agent, freeze_guard, hooks, join_token, receive, serve, sources, targets, tasks, verify,
 };
 use crate::demo;
 use crate::logging::LogFormat;
@@ -80,6 +80,9 @@ pub(crate) enum Command {
     Verify(verify::Options),
     /// Migrate two disks on this machine, end to end, and prove that they are equal.
     Demo(demo::Options),
+    /// Hooks around the freeze of a source: recipes for databases, and what is installed.
+    #[command(subcommand)]
+    Hooks(hooks::Command),
     /// Holds a frozen file system for the agent and thaws it whatever happens.
     #[command(hide = true)]
     FreezeGuard(freeze_guard::Options),

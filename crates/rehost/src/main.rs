@@ -23,6 +23,10 @@ use rehost_log_files::LogSink;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
+    // The kernel of a helper system gives its first program no subcommand.
+    if rehost_helper_system::is_meant_by(std::env::args_os()) {
+        return rehost_helper_system::run(std::env::args_os());
+    }
     let cli = cli::Cli::parse();
     let logs = LogSink::default();
     logging::start(

@@ -40,6 +40,7 @@ fn main() -> Anyhow<()> {
             medium,
             made_empty: true,
             journal: state.path().join("journal"),
+            kept: state.path().join("kept"),
         }],
     )?;
     let port = Port::bind(&"127.0.0.1:0")?;

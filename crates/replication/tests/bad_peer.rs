@@ -12,7 +12,7 @@ use common::{Certificates, Pair};
 use rehost_replication::source::{Control, NoFreeze, Outcome, SourceError, run};
 use rehost_replication::wire::{
     Announce, Chunk, ChunkRange, Codec, Failure, HEADER_BYTES, HashSource, HashesRequest, Header,
-    Hello, HelloVolume, Hex32, Kind, Message, ZeroRun,
+    Hello, HelloVolume, Hex32, KeepPoint, Kind, Message, ZeroRun,
 };
 use rustls::pki_types::ServerName;
 use rustls::{ClientConnection, StreamOwned};
@@ -312,6 +312,16 @@ fn frames_that_make_no_sense_are_refused_with_a_reason() {
         ("zeros beyond the end", zeros(u64::MAX, 2), "bad_range"),
         ("no zeros", zeros(0, 0), "bad_range"),
         ("hashes beyond the end", hashes(1, 8), "bad_range"),
+        (
+            "a point with a path for a name",
+            message(
+                &KeepPoint {
+                    point: "../../etc".into(),
+                },
+                &[],
+            ),
+            "bad_point",
+        ),
         ("a second hello", message(&hello(), &[]), "unexpected_frame"),
         (
             "an answer",

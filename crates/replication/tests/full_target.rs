@@ -95,6 +95,7 @@ fn full_and_then_with_room(fails: Act) {
         medium: Arc::<Crowded>::clone(&crowded),
         made_empty: true,
         journal: pair.path("journal-0"),
+        kept: pair.path("kept-0"),
     };
     let task = ReceivingTask::start("task-1", vec![volume]).unwrap();
     let tls = Arc::clone(&pair.certificates.target);

@@ -54,6 +54,12 @@ fn live_through(
         pair.bytes("target-0") == live.at_freeze(),
         "the target is not what it must be"
     );
+    // The receiver may hold a later point of which the source did not hear, or be another one by now.
+    if let Some((point, expected)) = live.kept_point()
+        && let Some(found) = pair.held(&point)
+    {
+        assert!(found == expected, "{point} is not what it must be");
+    }
     finished
 }
 
@@ -71,6 +77,7 @@ fn acts() -> impl Strategy<Value = Vec<Act>> {
         2 => (ranges(), 1_u8..).prop_map(|(range, value)| Act::WritePast(range, value)),
         2 => ranges().prop_map(Act::Discard),
         2 => Just(Act::WriteBack),
+        2 => Just(Act::Point),
         2 => Just(Act::Die),
         1 => Just(Act::Fail),
         1 => Just(Act::Void),
@@ -157,6 +164,49 @@ fn a_disk_that_is_never_at_rest_ends_the_round_with_a_reason() {
     let error = result.unwrap_err();
     assert!(matches!(error, SourceError::Restless { .. }), "{error}");
     assert!(!error.is_link() && !error.is_wait());
+}
+
+#[test]
+fn a_disk_that_is_never_at_rest_costs_the_point_and_not_the_replication() {
+    let pair = Pair::new(&[SIZE]);
+    pair.fill(0, 0..11, 1);
+    pair.receive();
+    let acts = vec![Act::Point, Act::Rest, Act::Rest];
+    let live = Live::new(pair.path("source-0"), Extents::whole(0..SIZE), acts);
+    let mut restless: Vec<_> = (1..8).map(|value| Act::WritePast(0..10, value)).collect();
+    restless.extend([Act::Write(5 * MIB..6 * MIB, 5), Act::Rest, Act::Point]);
+    live.when_frozen(restless);
+    live_through(&live, &pair, &[], true, || {});
+    let refused = live.refused_points();
+    assert!(
+        refused.len() == 1 && refused[0].contains("past its file systems"),
+        "{refused:?}"
+    );
+    // The second one is held, though the source went on writing.
+    let (point, expected) = live.kept_point().unwrap();
+    assert_eq!(point, "point-2");
+    assert!(pair.held(&point) == Some(expected));
+    assert_eq!(live.told_losses(), Vec::<String>::new());
+}
+
+#[test]
+fn a_death_while_a_point_is_made_leaves_nothing_that_is_not_true() {
+    let pair = Pair::new(&[SIZE]);
+    pair.fill(0, 0..11, 1);
+    pair.receive();
+    for deaths in 1..6 {
+        let mut acts = vec![Act::Rest; 4];
+        acts.extend([Act::Point, Act::Write(3 * MIB..4 * MIB, deaths)]);
+        let live = Live::new(pair.path("source-0"), Extents::whole(0..SIZE), acts);
+        // Dies one step later each time.
+        let mut frozen: Vec<_> = (1..deaths).map(|_| Act::WritePast(0..10, deaths)).collect();
+        frozen.extend([Act::Die, Act::Write(7 * MIB..8 * MIB, deaths), Act::Rest]);
+        live.when_frozen(frozen);
+        let mut lives = 1;
+        live_through(&live, &pair, &[], true, || lives += 1);
+        assert_eq!(lives, 2);
+        assert_eq!(live.told_losses(), Vec::<String>::new());
+    }
 }
 
 #[test]

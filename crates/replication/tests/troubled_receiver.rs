@@ -6,18 +6,19 @@ mod common;
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use common::{Pair, Silent};
 use rehost_replication::source::{
-    Control, FreezeError, Freezer, NoFreeze, Outcome, ReplicationJob, SourceError, run,
+    Control, Event, FreezeError, Freezer, NoFreeze, Observer, Outcome, ReplicationJob, SourceError,
+    run,
 };
 use rehost_replication::wire::{
     Advice, Committed, Failure, HEADER_BYTES, Header, Kind, PAYLOAD_LIMIT_BYTES, Welcome,
 };
-use rehost_volumes::CHUNK_BYTES;
+use rehost_volumes::{CHUNK_BYTES, zero_chunk_hash};
 use rustls::{ServerConnection, StreamOwned};
 
 const MIB: u64 = 1 << 20;
@@ -226,4 +227,69 @@ fn a_final_round_ends_when_the_source_is_no_longer_held() {
         running.join().unwrap()
     });
     assert!(matches!(result, Err(SourceError::Freeze(_))), "{result:?}");
+}
+
+/// Remembers what became of points.
+#[derive(Default)]
+struct Points(Mutex<Vec<Event>>);
+
+impl Observer for Points {
+    fn event(&self, event: &Event) {
+        if matches!(
+            event,
+            Event::PointKept { .. } | Event::PointFailed { .. } | Event::LinkLost { .. }
+        ) {
+            self.0.lock().unwrap().push(event.clone());
+        }
+    }
+}
+
+#[test]
+fn a_receiver_that_knows_no_points_goes_on_receiving() {
+    let pair = Pair::new(&[8 * MIB]);
+    let (listener, address) = listener();
+    let mut job = job_of_one_stream(&pair, address);
+    job.syncing = true;
+    let control = Control::new();
+    control.request_point("point-1");
+    let events = Points::default();
+    let result = std::thread::scope(|scope| {
+        let running = scope.spawn(|| run(&job, &control, &mut NoFreeze, &events));
+        let zeros = zero_chunk_hash(CHUNK_BYTES).repeat(8);
+        let round = |receiver: &mut Receiver| {
+            receiver.frame(Kind::HashesRequest);
+            receiver.send(Kind::Hashes, &[], &zeros);
+            receiver.commit_at_barrier();
+        };
+        let mut receiver = Receiver::accept(&listener, &pair);
+        receiver.welcome();
+        receiver.has_nothing(8);
+        receiver.frame(Kind::ZeroRun);
+        receiver.commit_at_barrier();
+        // A sync round, and the frozen round.
+        round(&mut receiver);
+        round(&mut receiver);
+        receiver.frame(Kind::KeepPoint);
+        let failure = Failure {
+            code: "bad_frame".into(),
+            message: "read a frame: unknown kind of frame: 17".into(),
+            advice: Advice::GiveUp,
+        };
+        receiver.send(Kind::Failure, &serde_json::to_vec(&failure).unwrap(), &[]);
+        drop(receiver);
+        let mut receiver = Receiver::accept(&listener, &pair);
+        receiver.welcome();
+        round(&mut receiver);
+        control.request_stop();
+        drop(receiver);
+        running.join().unwrap()
+    });
+    assert!(matches!(result, Ok(Outcome::Stopped)), "{result:?}");
+    let events = events.0.lock().unwrap();
+    let Event::PointFailed { point, reason } = &events[0] else {
+        panic!("{events:?}")
+    };
+    assert_eq!(point, "point-1");
+    assert!(reason.contains("install the source's release"), "{reason}");
+    assert!(matches!(events[1], Event::LinkLost { .. }), "{events:?}");
 }

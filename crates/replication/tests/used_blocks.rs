@@ -238,6 +238,7 @@ fn what_was_on_the_target_does_not_show_where_nothing_is_used() {
         medium: open_target(&pair.path("target-0")).unwrap(),
         made_empty: false,
         journal: pair.path("journal-0"),
+        kept: pair.path("kept-0"),
     };
     let task = rehost_replication::target::ReceivingTask::start("task-1", vec![volume]).unwrap();
     let tls = Arc::clone(&pair.certificates.target);

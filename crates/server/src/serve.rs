@@ -11,7 +11,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use crate::app::sources::Written;
-use crate::app::{App, Parts, tasks};
+use crate::app::{App, Parts, Turns, tasks};
 use crate::audit::AuditLog;
 use crate::first_start::{self, DataDirectory, Names, Reached};
 use crate::identity::{Keystone, Known};
@@ -84,6 +84,7 @@ impl Server {
             wakeups: Wakeups::default(),
             written: Written::default(),
             opened: tasks::nothing_opened(),
+            turns: Turns::default(),
             known: Known::default(),
             keystone,
             audit: AuditLog::default(),

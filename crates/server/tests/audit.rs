@@ -4,7 +4,9 @@
 
 mod support;
 
+use rehost_certificates::make_key_and_request;
 use rehost_sms_api::contract::{Access, Method, operations};
+use rehost_sms_api::rehost::JoinToken;
 use serde_json::{Value, json};
 use support::tenants::{PASSWORD, Tenant, ask_for_token, done, log_in};
 use support::wire::Sender;
@@ -157,6 +159,49 @@ fn an_entry_says_who_did_what_to_which_thing() {
         (&entry["user_name"], &entry["action"]),
         (&json!("operator"), &json!("createToken"))
     );
+}
+
+#[test]
+fn a_refused_join_is_noted_once_where_its_token_is_from() {
+    let plane = ControlPlane::start();
+    let tenant = Tenant::first(&plane);
+    let tokens = "/rehost/v1/join-tokens";
+    let asked = done(
+        &tenant
+            .administrator
+            .post(tokens, &json!({ "role": "source" })),
+    );
+    let token = JoinToken::from_text(asked["token"].as_str().unwrap()).unwrap();
+    let (_, certificate_request) = make_key_and_request("web-1").unwrap();
+    let stranger = Sender::nobody(&plane);
+    let join = |secret: &str| {
+        let body = json!({
+            "secret": secret, "role": "source", "name": "web-1",
+            "certificate_request": certificate_request,
+        });
+        stranger.post("/rehost/v1/join", &body)
+    };
+    let noted = |answer: &Answer| of_call(&tenant.administrator, answer);
+    let joined = join(&token.secret);
+    assert_eq!(noted(&joined)[0]["user_id"], done(&joined)["id"]);
+
+    let refused = join(&token.secret);
+    let found = noted(&refused);
+    assert_eq!(found.len(), 1, "{found:?}");
+    let entry = &found[0];
+    assert_eq!(
+        (&entry["action"], &entry["role"]),
+        (&json!("join"), &json!("agent"))
+    );
+    assert_eq!(entry["status"], refused.status);
+    assert_eq!(entry["error_code"], refused.code());
+    assert_eq!(
+        (&entry["user_id"], &entry["address"]),
+        (&json!(""), &json!("127.0.0.1"))
+    );
+    // Whoever has one refused token cannot fill the log, and whoever has none has no place in it.
+    assert!(noted(&join(&token.secret)).is_empty());
+    assert!(noted(&join("guess")).is_empty());
 }
 
 #[test]

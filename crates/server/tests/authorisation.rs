@@ -361,7 +361,15 @@ fn body_of(operation: &Operation, who: Who) -> Value {
         "report_target_task" => {
             return json!({ "state": "ready", "message": "", "paths": [] });
         }
+        "update_boot_settings" => return json!({}),
+        "report_boot" => {
+            return json!({
+                "purpose": "rehearsal", "bootable": true, "boot_seconds": 1.0,
+                "fixup_seconds": 1.0, "started_at": 1, "ended_at": 2,
+            });
+        }
         "update_report" => return json!(MigrationReport::default()),
+        "update_copy_plan" => return json!({ "disks": [] }),
         "update_disk_info" => {
             return json!({ "disks": [{ "name": "/dev/vda", "size": 1 << 30 }] });
         }

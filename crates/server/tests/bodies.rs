@@ -151,6 +151,7 @@ fn unknown_ids_and_routes_are_404() {
         ("GET", "/rehost/v1/tasks/nope/proof", "", "SMS.7703"),
         ("PUT", "/rehost/v1/tasks/nope/proof", "x", "SMS.7703"),
         ("GET", "/rehost/v1/tasks/nope/report", "", "SMS.7703"),
+        ("GET", "/rehost/v1/sources/nope/copy-plan", "", "SMS.7602"),
         ("DELETE", "/rehost/v1/targets/nope", "", "REHOST.2001"),
         ("GET", "/rehost/v1/nope", "", "REHOST.4001"),
         ("POST", "/rehost/v1/targets", "", "REHOST.4001"),

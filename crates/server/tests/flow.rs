@@ -1,12 +1,19 @@
 //! A migration as agent, receiver and operator see it, call by call.
+#![expect(clippy::unwrap_used, reason = "a helper of a test fails the test")]
 
 mod support;
+
+use std::time::Duration;
 
 use rehost_sms_api::bodies::{CommandBody, PostTask};
 use rehost_sms_api::errors::ErrorCode;
 use rehost_sms_api::rehost::{TargetTaskState, WantedPhase};
+use rehost_store::{Store, Write};
+use rehost_testkit::{SHORT, until};
 use serde_json::json;
 use support::stage::{Stage, assert_refused, words};
+use support::tenants::log_in;
+use support::wire::Sender;
 
 #[test]
 fn a_migration_with_continuous_synchronisation() {
@@ -197,6 +204,8 @@ fn a_pause_and_a_failure_go_on_where_they_were() {
         failed.migration_errors[0].source_id.as_deref(),
         Some(stage.source_id.as_str())
     );
+    let elsewhere = console(&stage).get("/v3/errors?offset=0&migproject=elsewhere");
+    assert_eq!(elsewhere.json()["count"], 0);
 
     stage.act(&id, "start").unwrap();
     assert_eq!(stage.shown(&id).error_json, None);
@@ -305,4 +314,54 @@ fn everything_goes_on_after_a_restart() {
     );
     let command = operator.show_command(&stage.source_id, None).unwrap();
     assert_eq!(command.command_name.as_deref(), Some("START"));
+}
+
+#[test]
+fn an_agent_that_never_obeys_keeps_no_task_from_being_deleted() {
+    let mut stage = Stage::set();
+    let id = stage.create(&stage.task());
+    stage.act(&id, "start").unwrap();
+    stage.act(&id, "stop").unwrap();
+    stage.obeyed("STOP");
+    stage.operator.delete_task(&id).unwrap();
+    assert_eq!(stage.command(), "DELETE");
+    assert_eq!(stage.shown(&id).state.as_deref(), Some("DELETING"));
+
+    stage.plane.stop();
+    make_older(&stage, Duration::from_secs(600));
+    stage.plane.restart();
+    let operator = stage.plane.administrator();
+    until("the task is gone", SHORT, || {
+        match operator.show_task(&id) {
+            Ok(_) => Ok(None),
+            Err(error) if error.is(ErrorCode::TaskUnknown) => Ok(Some(())),
+            Err(error) => Err(error.into()),
+        }
+    })
+    .unwrap();
+    let source = operator.show_server(&stage.source_id).unwrap();
+    assert_eq!(source.state.as_deref(), Some("waiting"));
+    let targets = operator.list_targets().unwrap();
+    operator.delete_target(&targets.targets[0].id).unwrap();
+}
+
+/// Somebody who asks what the client of the official SDK cannot ask.
+fn console(stage: &Stage) -> Sender {
+    let plane = &stage.plane;
+    let (domain, user) = (plane.text("domain_name"), plane.text("user_name"));
+    let token = log_in(plane, &domain, &user, &plane.text("password"));
+    Sender::with_token(plane, &token)
+}
+
+/// Lets what the source server is at seem to have begun earlier.
+fn make_older(stage: &Stage, by: Duration) {
+    let database = rehost_store::Database::Sqlite(stage.plane.data().join("rehost.db"));
+    let change = async {
+        let store = Store::open(&database).await.unwrap();
+        let mut row = store.source(&stage.source_id).await.unwrap().unwrap();
+        row.state_action_time -= i64::try_from(by.as_millis()).unwrap();
+        store.write(&[Write::UpdateSource(&row)]).await.unwrap();
+        store.close().await;
+    };
+    tokio::runtime::Runtime::new().unwrap().block_on(change);
 }

@@ -4,10 +4,10 @@ mod support;
 
 use rehost_sms_api::bodies::{
     ListServersQuery, PostSourceServerBody, PutDisk, PutDiskInfoReq, PutSourceServerBody,
-    ServerDisk,
+    ServerDisk, VolumeGroups,
 };
 use rehost_sms_api::errors::ErrorCode;
-use rehost_sms_api::rehost::JoinRole;
+use rehost_sms_api::rehost::{ChangeMethod, ConsistencyGrade, CopyPlan, DiskCopyPlan, JoinRole};
 use support::stage::{Stage, assert_refused};
 use support::{ControlPlane, source};
 
@@ -235,7 +235,37 @@ fn new_disks_are_checked_again() {
     assert_eq!(state(), "unavailable");
     put(source("web-1").disks).unwrap();
     assert_eq!(state(), "waiting");
-    assert_refused(put(None), ErrorCode::IncompleteBody);
+}
+
+#[test]
+fn a_report_on_disks_leaves_alone_what_it_does_not_name() {
+    let plane = ControlPlane::start();
+    let client = plane.administrator();
+    let group = VolumeGroups {
+        name: Some("data".into()),
+        ..VolumeGroups::default()
+    };
+    let registration = PostSourceServerBody {
+        volume_groups: Some(vec![group]),
+        ..source("web-1")
+    };
+    let id = client.register_server(&registration).unwrap().id.unwrap();
+    let put = |body: PutDiskInfoReq| {
+        client.update_disk_info(&id, &body).unwrap();
+        let shown = client.show_server(&id).unwrap();
+        (shown.disks.len(), shown.volume_groups.len())
+    };
+    let one_disk = PutDiskInfoReq {
+        disks: source("web-1").disks.map(|disks| disks[..1].to_vec()),
+        ..PutDiskInfoReq::default()
+    };
+    assert_eq!(put(one_disk), (1, 1));
+    assert_eq!(put(PutDiskInfoReq::default()), (1, 1));
+    let no_groups = PutDiskInfoReq {
+        volumegroups: Some(vec![]),
+        ..PutDiskInfoReq::default()
+    };
+    assert_eq!(put(no_groups), (1, 0));
 }
 
 #[test]
@@ -326,4 +356,31 @@ fn lists_find_what_fits() {
         (overview.waiting, overview.unconfigured),
         (Some(2), Some(1))
     );
+}
+
+#[test]
+fn a_copy_plan_is_replaced_whole_and_goes_with_its_source() {
+    let stage = Stage::set();
+    let (agent, operator, id) = (&stage.agent, &stage.operator, &stage.source_id);
+    assert_refused(operator.get_copy_plan(id), ErrorCode::CopyPlanAbsent);
+    let plan = CopyPlan {
+        disks: vec![DiskCopyPlan {
+            name: "/dev/vda".into(),
+            change_method: ChangeMethod::Comparison,
+            change_reason: "no BTF".into(),
+            grade: ConsistencyGrade::BestEffort,
+            grade_reasons: vec!["/mnt (vfat) cannot be frozen".into()],
+        }],
+        hooks: vec!["50-mariadb".into()],
+        hook_error: String::new(),
+    };
+    for plan in [plan, CopyPlan::default()] {
+        agent.put_copy_plan(id, &plan).unwrap();
+        assert_eq!(operator.get_copy_plan(id).unwrap(), plan);
+        assert_eq!(agent.get_copy_plan(id).unwrap(), plan);
+    }
+    let refused = agent.put_copy_plan("another", &CopyPlan::default());
+    assert_refused(refused, ErrorCode::SourceUnknown);
+    operator.delete_server(id).unwrap();
+    assert_refused(operator.get_copy_plan(id), ErrorCode::SourceUnknown);
 }

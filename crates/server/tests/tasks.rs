@@ -332,6 +332,13 @@ fn speed_windows_are_replaced_and_options_merged() {
         .show_config_setting(&id, Some("LINUX_CPU_LIMIT"))
         .unwrap();
     assert_eq!(one.configurations.len(), 1);
+    let none = ConfigurationRequestBody::default();
+    stage
+        .operator
+        .upload_special_configuration_setting(&id, &none)
+        .unwrap();
+    let shown = stage.agent.show_config_setting(&id, None).unwrap();
+    assert_eq!(shown.configurations, []);
 }
 
 #[test]
@@ -435,4 +442,26 @@ fn an_update_takes_what_is_given_and_lists_find_it() {
         }),
         Some(1)
     );
+}
+
+#[test]
+fn a_hundred_tasks_that_come_at_once_find_their_places_on_one_target() {
+    let stage = Stage::set();
+    let source_ids: Vec<String> = (0..100)
+        .map(|number| {
+            let registered = stage
+                .operator
+                .register_server(&source(&format!("db-{number}")));
+            registered.unwrap().id.unwrap()
+        })
+        .collect();
+    std::thread::scope(|scope| {
+        for source_id in &source_ids {
+            let operator = stage.plane.administrator();
+            let wanted = task(source_id, &stage.target_id);
+            scope.spawn(move || operator.create_task(&wanted).unwrap());
+        }
+    });
+    let told = stage.receiver.target_assignments(None, 0).unwrap();
+    assert_eq!(told.assignments.len(), source_ids.len());
 }

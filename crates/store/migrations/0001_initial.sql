@@ -149,6 +149,7 @@ CREATE TABLE tasks (
     source_id     TEXT NOT NULL UNIQUE REFERENCES sources (id),
     target_id     TEXT REFERENCES targets (id),
     template_id   TEXT,                   -- what the target server is made from
+    clone_template_id TEXT,               -- what clones of it are made from
     name          TEXT NOT NULL,
     name_folded   TEXT NOT NULL,
     state         TEXT NOT NULL,
@@ -171,6 +172,7 @@ CREATE INDEX tasks_by_date ON tasks (domain_id, create_date, id, name_folded);
 CREATE INDEX tasks_by_state ON tasks (domain_id, state, create_date, id);
 CREATE INDEX tasks_by_target ON tasks (target_id, create_date, id);
 CREATE INDEX tasks_by_template ON tasks (template_id, create_date, id);
+CREATE INDEX tasks_by_clone_template ON tasks (clone_template_id);
 CREATE INDEX tasks_by_checked ON tasks (domain_id, checked, source_id);
 
 -- How many sources and tasks of a domain are in each state. Changed in the transaction that changes
@@ -217,6 +219,16 @@ CREATE TABLE consistency_results (
 CREATE TABLE reports (
     task_id TEXT PRIMARY KEY REFERENCES tasks (id) ON DELETE CASCADE,
     report  TEXT NOT NULL                 -- JSON
+);
+
+-- What came of starting what a target has received.
+CREATE TABLE boots (
+    task_id  TEXT NOT NULL REFERENCES tasks (id) ON DELETE CASCADE,
+    boot_id  TEXT NOT NULL,
+    ended_at BIGINT NOT NULL,
+    summary  TEXT NOT NULL,               -- JSON: the report without what is long
+    report   TEXT NOT NULL,               -- JSON
+    PRIMARY KEY (task_id, boot_id)
 );
 
 -- Documents of tasks: heads that name the upload in force, and the parts of uploads. An upload that

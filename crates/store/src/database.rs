@@ -11,6 +11,7 @@ use tokio::task::JoinHandle;
 
 use crate::error::{Act as _, StoreError};
 use crate::lock::FileLock;
+use crate::notifications::News;
 use crate::recent::Recent;
 use crate::url::Database;
 use crate::visits::Visits;
@@ -69,6 +70,7 @@ pub(crate) struct Shared {
     pub(crate) writer: Writer,
     pub(crate) visits: Visits,
     pub(crate) recent: Arc<Recent>,
+    pub(crate) news: News,
     lock: Option<FileLock>,
     flusher: std::sync::Mutex<Option<JoinHandle<()>>>,
 }
@@ -120,6 +122,7 @@ impl Store {
             writer,
             visits: Visits::default(),
             recent: Arc::new(Recent::new(keeps_rows)),
+            news: News::default(),
             lock,
             flusher: std::sync::Mutex::new(None),
         });

@@ -20,6 +20,8 @@
 
 mod access_keys;
 mod audit;
+mod boots;
+mod copy_plans;
 mod counters;
 mod database;
 mod directory;
@@ -56,6 +58,7 @@ mod writer;
 
 pub use access_keys::AccessKeyRow;
 pub use audit::{AuditFilter, AuditRow};
+pub use boots::BootRow;
 pub use counters::Overview;
 pub use database::{Store, StoreOptions};
 pub use documents::{LogArchiveRow, ProofRow};

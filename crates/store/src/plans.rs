@@ -103,6 +103,8 @@ async fn asked(store: &Store) -> Result<Vec<String>, StoreError> {
     store.task_certificates("t7-7").await?;
     store.options("t7-7", Some("A")).await?;
     store.consistency_results("t7-7").await?;
+    store.boots("t7-7").await?;
+    store.boot("t7-7", "b7-7").await?;
     store.log_archives("t7-7").await?;
     store.log_archive_by_share("share").await?;
     store.proof("t7-7").await?;
@@ -147,7 +149,7 @@ fn source_filters() -> Vec<SourceFilter> {
 }
 
 fn task_filters() -> Vec<TaskFilter> {
-    let mut filters = vec![TaskFilter::of("d7"); 7];
+    let mut filters = vec![TaskFilter::of("d7"); 8];
     let text = |text: &str| Some(text.to_owned());
     filters[1].states = vec!["RUNNING".to_owned()];
     filters[2].states = vec!["MIGRATE_FAIL".to_owned(), "SYNC_F".to_owned()];
@@ -155,6 +157,7 @@ fn task_filters() -> Vec<TaskFilter> {
     filters[4].id = text("t7-7");
     filters[5].source_id = text("s7-7");
     filters[6].enterprise_project = text("e7");
+    filters[7].migproject = text("p7");
     filters
 }
 
@@ -207,6 +210,7 @@ async fn fill(store: &Store) -> Result<(), sqlx::Error> {
         "INSERT INTO task_certificates SELECT 't'||d||'-'||n, '{}' FROM @",
         "INSERT INTO task_options SELECT 't'||d||'-'||n, 'A', '', '' FROM @",
         "INSERT INTO consistency_results SELECT 't'||d||'-'||n, n, '{}' FROM @",
+        "INSERT INTO boots SELECT 't'||d||'-'||n, 'b'||d||'-'||n, n, '{}', '{}' FROM @",
         "INSERT INTO proofs SELECT 't'||d||'-'||n, 'p'||d||'-'||n, 1, 1 FROM @",
         "INSERT INTO log_archives SELECT 't'||d||'-'||n, 'source', 'share'||d||'-'||n, \
          'l'||d||'-'||n, 1, 1, n, n FROM @",

@@ -10,7 +10,7 @@ use sqlx::{AnyConnection, AnyPool, Arguments as _, AssertSqlSafe, FromRow};
 use crate::error::{Act as _, StoreError};
 
 /// What sqlx calls the database whose parameters need no numbers.
-const SQLITE: &str = "SQLite";
+pub(crate) const SQLITE: &str = "SQLite";
 
 /// A statement that grows.
 pub(crate) struct Sql {

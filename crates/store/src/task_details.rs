@@ -60,6 +60,17 @@ impl Store {
         .await
     }
 
+    /// Takes all options of a task away.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn delete_options(&self, task_id: &str) -> Result<(), StoreError> {
+        let query =
+            sqlx::query("DELETE FROM task_options WHERE task_id = $1").bind(task_id.to_owned());
+        self.run("remove options", query).await?;
+        Ok(())
+    }
+
     /// Options of a task, by key; one of them if `key` is given.
     ///
     /// # Errors

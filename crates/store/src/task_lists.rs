@@ -25,6 +25,8 @@ pub struct TaskFilter {
     pub source_id: Option<String>,
     /// Enterprise project of the source.
     pub enterprise_project: Option<String>,
+    /// Migration project of the source.
+    pub migproject: Option<String>,
 }
 
 impl TaskFilter {
@@ -44,6 +46,7 @@ impl TaskFilter {
             &self.id,
             &self.source_id,
             &self.enterprise_project,
+            &self.migproject,
         ];
         texts.into_iter().all(Option::is_none)
     }
@@ -65,10 +68,12 @@ impl TaskFilter {
             sql.and("t.name_folded LIKE ", Some(contains(name)));
             sql.push(" ESCAPE '\\'");
         }
-        if let Some(project) = &self.enterprise_project {
+        if self.enterprise_project.is_some() || self.migproject.is_some() {
             sql.push(" AND EXISTS (SELECT 1 FROM sources s WHERE s.id = t.source_id");
             sql.and("s.domain_id = ", Some(&self.domain_id));
-            sql.and("s.enterprise_project = ", Some(project)).push(")");
+            sql.and("s.enterprise_project = ", self.enterprise_project.as_ref());
+            sql.and("s.migproject = ", self.migproject.as_ref());
+            sql.push(")");
         }
     }
 

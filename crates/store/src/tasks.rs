@@ -23,6 +23,8 @@ pub struct TaskRow {
     pub target_id: Option<String>,
     /// Template that its target server is made from, if any.
     pub template_id: Option<String>,
+    /// Template that clones of its target server are made from, if any.
+    pub clone_template_id: Option<String>,
     /// Name shown to people.
     pub name: String,
     /// State, as the API writes it.
@@ -60,8 +62,8 @@ pub struct TaskRow {
 
 macro_rules! columns {
     () => {
-        "t.id, t.domain_id, t.source_id, t.target_id, t.template_id, t.name, t.state, t.phase, \
-         t.continuous, t.launched, t.checked, t.body, t.plan, t.subtasks, t.progress, \
+        "t.id, t.domain_id, t.source_id, t.target_id, t.template_id, t.clone_template_id, t.name, \
+         t.state, t.phase, t.continuous, t.launched, t.checked, t.body, t.plan, t.subtasks, t.progress, \
          t.error_json, t.target_report, t.create_date, t.start_date, t.finish_date, t.generation"
     };
 }
@@ -175,9 +177,9 @@ pub(crate) async fn insert(
     sqlx::query(
         "INSERT INTO tasks (id, domain_id, source_id, target_id, name, name_folded, state, phase, \
          continuous, launched, checked, body, plan, subtasks, progress, error_json, \
-         target_report, create_date, start_date, finish_date, template_id, generation) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 0, $11, $12, $13, $14, $15, $16, $17, \
-         $18, $19, $20, 1)",
+         target_report, create_date, start_date, finish_date, template_id, \
+         clone_template_id, generation) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 0, $11, \
+         $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, 1)",
     )
     .bind(row.id.clone())
     .bind(row.domain_id)
@@ -199,6 +201,7 @@ pub(crate) async fn insert(
     .bind(row.start_date)
     .bind(row.finish_date)
     .bind(row.template_id)
+    .bind(row.clone_template_id)
     .execute(&mut *connection)
     .await
     .act("add a task")?;
@@ -226,7 +229,8 @@ pub(crate) async fn update(
         "UPDATE tasks SET target_id = $3, name = $4, name_folded = $5, state = $6, phase = $7, \
          continuous = $8, launched = $9, body = $10, plan = $11, subtasks = $12, progress = $13, \
          error_json = $14, target_report = $15, start_date = $16, finish_date = $17, \
-         template_id = $18, generation = generation + 1 WHERE id = $1 AND generation = $2",
+         template_id = $18, clone_template_id = $19, generation = generation + 1 \
+         WHERE id = $1 AND generation = $2",
     )
     .bind(row.id)
     .bind(row.generation)
@@ -246,6 +250,7 @@ pub(crate) async fn update(
     .bind(row.start_date)
     .bind(row.finish_date)
     .bind(row.template_id)
+    .bind(row.clone_template_id)
     .execute(connection)
     .await
     .act(ACT)?;

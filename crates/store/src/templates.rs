@@ -171,7 +171,7 @@ impl Store {
     /// [`StoreError::Statement`].
     pub async fn is_template_in_use(&self, id: &str) -> Result<bool, StoreError> {
         let mut sql = Sql::new("SELECT COUNT(*) FROM tasks WHERE template_id = ");
-        sql.bind(id);
+        sql.bind(id).push(" OR clone_template_id = ").bind(id);
         let number = sql
             .number(self.pool(), "look for tasks of a template")
             .await?;
@@ -187,7 +187,7 @@ impl Store {
         const ACT: &str = "remove a template";
         let query = sqlx::query(
             "DELETE FROM templates WHERE id = $1 AND generation = $2 \
-             AND NOT EXISTS (SELECT 1 FROM tasks WHERE template_id = $1)",
+             AND NOT EXISTS (SELECT 1 FROM tasks WHERE template_id = $1 OR clone_template_id = $1)",
         )
         .bind(row.id.clone())
         .bind(row.generation);

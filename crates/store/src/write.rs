@@ -7,6 +7,7 @@ use sqlx::AnyConnection;
 use crate::counters::Counted;
 use crate::database::Store;
 use crate::error::StoreError;
+use crate::notifications;
 use crate::recent::{Follows as _, Recent};
 use crate::sources::{self, SourceRow};
 use crate::targets;
@@ -31,6 +32,9 @@ pub enum Write<'a> {
     /// The list of tasks of the target with this id is another one now. With a generation, only if
     /// the target still is of it: what was decided depends on its other tasks.
     TargetChanged(&'a str, Option<i64>),
+    /// Whoever waits at any replica for news of this source or target (see
+    /// [`crate::Notification::Key`]) shall look again, once all of this is made.
+    News(&'a str),
 }
 
 /// A [`Write`] that can wait in the writer's queue.
@@ -43,6 +47,7 @@ enum Change {
     UpdateTask(TaskRow),
     DeleteTask(TaskRow),
     TargetChanged(String, Option<i64>),
+    News(String),
 }
 
 impl From<&Write<'_>> for Change {
@@ -57,6 +62,7 @@ impl From<&Write<'_>> for Change {
             Write::UpdateTask(row) => Self::UpdateTask(row.clone()),
             Write::DeleteTask(row) => Self::DeleteTask(row.clone()),
             Write::TargetChanged(id, seen) => Self::TargetChanged(id.to_owned(), seen),
+            Write::News(id) => Self::News(id.to_owned()),
         }
     }
 }
@@ -93,7 +99,7 @@ impl Change {
                 recent.tasks.forget(&row.source_id);
                 recent.windows.forget(&row.id);
             }
-            Self::TargetChanged(..) => {}
+            Self::TargetChanged(..) | Self::News(_) => {}
         }
     }
 
@@ -131,6 +137,7 @@ impl Change {
                 targets::changed(connection, id, seen).await?,
                 "tell a target of a change",
             ),
+            Self::News(id) => return notifications::tell(connection, id).await,
         };
         if done {
             Ok(())
@@ -149,11 +156,14 @@ impl Store {
     /// is taken; nothing has changed then.
     pub async fn write(&self, changes: &[Write<'_>]) -> Result<(), StoreError> {
         let changes: Vec<_> = changes.iter().map(Change::from).collect();
-        let noted = Arc::clone(&self.shared.recent);
+        let (recent, news) = (Arc::clone(&self.shared.recent), self.shared.news.clone());
         let of_rows = changes.clone();
         let after = move |done: &Result<(), StoreError>| {
             for change in of_rows {
-                change.noted(&noted, done.is_ok());
+                match change {
+                    Change::News(id) if done.is_ok() => news.tell(id),
+                    change => change.noted(&recent, done.is_ok()),
+                }
             }
         };
         self.change_then(

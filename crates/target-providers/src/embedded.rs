@@ -2,13 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
-use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use rehost_volumes::{ImageFormat, Volume, WindowVolume, create_image, open_target};
+use rehost_volumes::{
+    GptBackup, ImageFormat, Volume, WindowVolume, create_image, move_gpt_backup, open_target,
+};
 
+use crate::removal::{check_id, file_error, remove_if_there, remove_things};
 use crate::{
     Ledger, PreparedVolume, ProviderError, TargetProvider, Thing, VolumeFormat, VolumeRequest,
 };
@@ -22,7 +24,7 @@ const EXCLUSIVE: i32 = 0o200;
 pub struct EmbeddedProvider {
     images: Option<PathBuf>,
     devices: Vec<PathBuf>,
-    ledger: Ledger,
+    ledger: Arc<Ledger>,
     /// Devices that are being received into, each with its task. An open file keeps everybody else
     /// from mounting the device.
     claims: Mutex<BTreeMap<PathBuf, (String, File)>>,
@@ -31,11 +33,15 @@ pub struct EmbeddedProvider {
 impl EmbeddedProvider {
     /// `images` is where image files go, if any are to be made; `devices` may be overwritten.
     #[must_use]
-    pub fn new(images: Option<PathBuf>, devices: Vec<PathBuf>, ledger: Ledger) -> Self {
+    pub fn new(
+        images: Option<PathBuf>,
+        devices: Vec<PathBuf>,
+        ledger: impl Into<Arc<Ledger>>,
+    ) -> Self {
         Self {
             images,
             devices,
-            ledger,
+            ledger: ledger.into(),
             claims: Mutex::default(),
         }
     }
@@ -68,10 +74,7 @@ impl EmbeddedProvider {
     }
 
     fn folder(&self, task_id: &str) -> Result<PathBuf, ProviderError> {
-        let harmless = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
-        if task_id.is_empty() || !task_id.chars().all(harmless) {
-            return Err(ProviderError::TaskId(task_id.to_owned()));
-        }
+        check_id(task_id)?;
         let images = self.images.as_ref().ok_or(ProviderError::NoImages)?;
         Ok(images.join(task_id))
     }
@@ -167,6 +170,23 @@ impl TargetProvider for EmbeddedProvider {
             .collect()
     }
 
+    fn fit_partition_table(
+        &self,
+        task_id: &str,
+        request: &VolumeRequest,
+    ) -> Result<GptBackup, ProviderError> {
+        let VolumeFormat::Device(path) = &request.format else {
+            // Images are made as large as their disk.
+            return Ok(GptBackup::AtTheEnd);
+        };
+        if !self.devices.iter().any(|offered| offered == path) {
+            return Err(ProviderError::NotOffered { path: path.clone() });
+        }
+        self.claim(task_id, path)?;
+        let medium = open_target(path)?;
+        Ok(move_gpt_backup(&*medium, request.size_bytes)?)
+    }
+
     fn commit(&self, task_id: &str) -> Result<(), ProviderError> {
         self.ledger.commit(task_id)?;
         self.give_up_claims(task_id);
@@ -179,25 +199,10 @@ impl TargetProvider for EmbeddedProvider {
 
     fn release(&self, task_id: &str) -> Result<Vec<PathBuf>, ProviderError> {
         self.give_up_claims(task_id);
-        let mut removed = Vec::new();
         if self.ledger.is_committed(task_id) {
-            return Ok(removed);
+            return Ok(vec![]);
         }
-        let mut things: Vec<Thing> = self.ledger.things(task_id).into_iter().collect();
-        // Files before the folders that hold them.
-        things.sort_by_key(|thing| matches!(thing, Thing::Folder(_)));
-        for thing in things {
-            let path = thing.path().to_owned();
-            let was_there = match &thing {
-                Thing::Image(path) => remove_if_there(path)?,
-                Thing::Folder(path) => remove_empty_folder(path)?,
-            };
-            self.ledger.removed(task_id, thing)?;
-            if was_there {
-                removed.push(path);
-            }
-        }
-        Ok(removed)
+        remove_things(&self.ledger, task_id, |_| true)
     }
 
     fn open_tasks(&self) -> Vec<String> {
@@ -225,38 +230,6 @@ fn image_name(request: &VolumeRequest, format: ImageFormat) -> String {
         ImageFormat::Qcow2 => qcow2,
     };
     format!("{}-{stem}{ending}", request.index)
-}
-
-fn file_error(act: &'static str, path: &Path, source: io::Error) -> ProviderError {
-    ProviderError::File {
-        act,
-        path: path.into(),
-        source,
-    }
-}
-
-fn remove_if_there(path: &Path) -> Result<bool, ProviderError> {
-    match std::fs::remove_file(path) {
-        Ok(()) => Ok(true),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-        Err(error) => Err(file_error("remove", path, error)),
-    }
-}
-
-/// A folder into which somebody else put something is left to them.
-fn remove_empty_folder(path: &Path) -> Result<bool, ProviderError> {
-    match std::fs::remove_dir(path) {
-        Ok(()) => Ok(true),
-        Err(error)
-            if matches!(
-                error.kind(),
-                io::ErrorKind::NotFound | io::ErrorKind::DirectoryNotEmpty
-            ) =>
-        {
-            Ok(false)
-        }
-        Err(error) => Err(file_error("remove", path, error)),
-    }
 }
 
 #[cfg(test)]

@@ -1,8 +1,9 @@
-//! Why volumes cannot be made or removed.
+//! Why volumes and machines cannot be made or removed.
 
 use std::io;
 use std::path::PathBuf;
 
+use rehost_machines::MachineError;
 use rehost_volumes::VolumeError;
 
 use crate::LedgerError;
@@ -64,9 +65,12 @@ pub enum ProviderError {
         /// What is asked for.
         needed_bytes: u64,
     },
-    /// A task id that is no file name.
-    #[error("the task id {0:?} cannot be the name of a folder")]
+    /// The id of a task or a boot that is no file name.
+    #[error("the id {0:?} cannot be the name of a folder")]
     TaskId(String),
+    /// A machine cannot be ended.
+    #[error(transparent)]
+    Machine(#[from] MachineError),
     /// A folder cannot be made, or something cannot be removed.
     #[error("{act} {}", path.display())]
     File {

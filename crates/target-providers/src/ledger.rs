@@ -11,6 +11,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use rehost_machines::ProcessIdentity;
 use serde::{Deserialize, Serialize};
 
 /// Why the ledger cannot be kept.
@@ -38,14 +39,28 @@ pub enum LedgerError {
     },
 }
 
-/// Something that was made for a task.
+/// Something that was made for a task. The order of the kinds is the order in which things can be
+/// removed: who uses something goes before what they use, and what lies in a folder before it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Thing {
-    /// A folder.
-    Folder(PathBuf),
+    /// The process of a machine.
+    Process {
+        /// Its work folder.
+        folder: PathBuf,
+        /// Which process it is.
+        process: ProcessIdentity,
+    },
+    /// A Unix socket.
+    Socket(PathBuf),
+    /// An image file that holds what was written on top of another.
+    Overlay(PathBuf),
     /// An image file.
     Image(PathBuf),
+    /// A folder that belongs to one boot, with everything in it.
+    WorkFolder(PathBuf),
+    /// A folder. What others put into it is theirs.
+    Folder(PathBuf),
 }
 
 impl Thing {
@@ -53,7 +68,12 @@ impl Thing {
     #[must_use]
     pub fn path(&self) -> &Path {
         match self {
-            Self::Folder(path) | Self::Image(path) => path,
+            Self::Process { folder, .. } => folder,
+            Self::Socket(path)
+            | Self::Overlay(path)
+            | Self::Image(path)
+            | Self::WorkFolder(path)
+            | Self::Folder(path) => path,
         }
     }
 }
@@ -262,6 +282,51 @@ mod tests {
         assert!(ledger.is_committed("b"));
         ledger.will_make("c", image("4")).unwrap();
         assert_eq!(Ledger::open(&path).unwrap().open_tasks(), ["a", "c"]);
+    }
+
+    #[test]
+    fn what_uses_something_goes_before_what_it_uses() {
+        let path = |name: &str| PathBuf::from("/b/t").join(name);
+        let process = ProcessIdentity {
+            pid: 7,
+            start_time_ticks: 8,
+            host_boot_id: "9".into(),
+        };
+        let in_order = [
+            Thing::Process {
+                folder: path("z"),
+                process,
+            },
+            Thing::Socket(path("y")),
+            Thing::Overlay(path("x")),
+            Thing::Image(path("w")),
+            Thing::WorkFolder(path("b")),
+            Thing::Folder(path("a")),
+        ];
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("ledger.jsonl");
+        let ledger = Ledger::open(&file).unwrap();
+        for thing in in_order.iter().rev() {
+            ledger.will_make("t", thing.clone()).unwrap();
+        }
+        let found: Vec<Thing> = Ledger::open(&file)
+            .unwrap()
+            .things("t")
+            .into_iter()
+            .collect();
+        assert_eq!(found, in_order);
+    }
+
+    #[test]
+    fn lines_of_older_ledgers_are_understood() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("ledger.jsonl");
+        let lines = "{\"event\":\"make\",\"task_id\":\"a\",\"thing\":{\"folder\":\"/i/a\"}}\n\
+            {\"event\":\"make\",\"task_id\":\"a\",\"thing\":{\"image\":\"/i/a/0.raw\"}}\n\
+            {\"event\":\"removed\",\"task_id\":\"a\",\"thing\":{\"image\":\"/i/a/0.raw\"}}\n";
+        std::fs::write(&path, lines).unwrap();
+        let things = Ledger::open(&path).unwrap().things("a");
+        assert_eq!(things, BTreeSet::from([Thing::Folder("/i/a".into())]));
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::fmt::Debug;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use rehost_volumes::Volume;
+use rehost_volumes::{GptBackup, Volume};
 
 use crate::ProviderError;
 
@@ -57,6 +57,18 @@ pub trait TargetProvider: Send + Sync + Debug {
         task_id: &str,
         requests: &[VolumeRequest],
     ) -> Result<Vec<PreparedVolume>, ProviderError>;
+
+    /// Fits the partition table of a volume to the medium that it is on, if that is larger than the
+    /// volume: from then on the first bytes are not the source's any more, so that it must come after
+    /// the comparison and before [`Self::commit`].
+    ///
+    /// # Errors
+    /// [`ProviderError`]; the volume can be used all the same.
+    fn fit_partition_table(
+        &self,
+        task_id: &str,
+        request: &VolumeRequest,
+    ) -> Result<GptBackup, ProviderError>;
 
     /// Notes that the task ended well: its volumes are the target's from now on and are never
     /// removed by [`Self::release`]. Lets go of them until the next [`Self::prepare`].

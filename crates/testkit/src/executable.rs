@@ -53,8 +53,8 @@ fn newest_source(crates: &Path) -> Result<(PathBuf, SystemTime)> {
                 .and_then(|name| name.to_str())
                 .unwrap_or_default();
             if path.is_dir() {
-                // Neither this crate nor tests are part of the executable.
-                if name != "tests" && name != "testkit" {
+                // Neither what is for tests nor tests are part of the executable.
+                if name != "tests" && !name.starts_with("testkit") {
                     waiting.push(path);
                 }
             } else if name.ends_with(".rs") || name == "Cargo.toml" {

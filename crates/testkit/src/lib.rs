@@ -10,6 +10,7 @@ mod postgres;
 mod replicas;
 mod role;
 mod site;
+mod tiny_systems;
 mod wait;
 
 pub use disks::{LoopDevice, Mount, needs_root, overwrite, patterned_image, run_tool};
@@ -18,4 +19,7 @@ pub use postgres::PostgresCluster;
 pub use replicas::Replicas;
 pub use role::{Role, free_port};
 pub use site::{Agent, Database, Site};
+pub use tiny_systems::{
+    NETWORK_MODULES, SENTENCE_AT, SENTENCE_BYTES, TestKernel, VIRTIO_MODULES, talking_disk,
+};
 pub use wait::{LONG, SHORT, until};

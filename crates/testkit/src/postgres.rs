@@ -2,6 +2,8 @@
 //! over. Whatever runs on SQLite must run on it, too.
 
 use std::ffi::OsString;
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -43,9 +45,20 @@ impl PostgresCluster {
     /// # Errors
     /// If PostgreSQL is not installed or does not start.
     pub fn start() -> Result<Self> {
+        Self::start_in(&std::env::temp_dir())
+    }
+
+    /// As [`PostgresCluster::start`], with everything below a directory that others may enter, such as
+    /// where a file system is mounted.
+    ///
+    /// # Errors
+    /// If PostgreSQL is not installed or does not start.
+    pub fn start_in(parent: &Path) -> Result<Self> {
         let binaries = binaries()?;
         let user = ordinary_user()?;
-        let directory = tempfile::Builder::new().prefix("rehost-pg-").tempdir()?;
+        let directory = tempfile::Builder::new()
+            .prefix("rehost-pg-")
+            .tempdir_in(parent)?;
         if let Some(user) = user {
             std::os::unix::fs::chown(directory.path(), Some(user.id), Some(user.group))
                 .context("give the directory to the user of the server")?;
@@ -85,6 +98,42 @@ impl PostgresCluster {
         Ok(cluster)
     }
 
+    /// Its directory, with the socket and the data.
+    #[must_use]
+    pub fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// How a superuser connects, as libpq understands it.
+    #[must_use]
+    pub fn connection(&self) -> String {
+        let (directory, port) = (self.directory().display(), self.port);
+        format!("host={directory} port={port} user=postgres dbname=postgres")
+    }
+
+    /// Asks a copy of a cluster's directory, which no server works with: PostgreSQL first does what it
+    /// does at a start after a crash. Gives all that it said.
+    ///
+    /// # Errors
+    /// If PostgreSQL cannot use the copy.
+    pub fn ask_copy(directory: &Path, database: &str, sql: &str) -> Result<String> {
+        let (binaries, user) = (binaries()?, ordinary_user()?);
+        // The server that the copy was made of lives on.
+        std::fs::remove_file(directory.join("data/postmaster.pid"))
+            .context("take the copy of the server's lock away")?;
+        let question = directory.join("question");
+        std::fs::write(&question, sql).context("write the question")?;
+        let mut command = as_user(&binaries.join("postgres"), user, directory);
+        command
+            .args(["--single", "-D"])
+            .arg(directory.join("data"))
+            .arg(database)
+            .stdin(std::fs::File::open(&question)?);
+        let output = succeed(&mut command)?;
+        let said = [output.stdout, output.stderr].concat();
+        Ok(String::from_utf8_lossy(&said).into_owned())
+    }
+
     /// Makes an empty database and gives its URL, such as
     /// `postgres://rehost:password@127.0.0.1:40001/test_1`.
     ///
@@ -115,6 +164,32 @@ impl PostgresCluster {
             .args(["--dbname", database, "--command", sql]);
         let output = succeed(&mut command)?;
         Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    }
+
+    /// From now on the server takes connections over the network with TLS alone, and proves itself by
+    /// this certificate.
+    ///
+    /// # Errors
+    /// If the server does not start again.
+    pub fn demand_tls(&mut self, certificate_pem: &str, key_pem: &str) -> Result<()> {
+        let data = self.directory.path().join("data");
+        let rules = "local all all trust\nhostssl all all all scram-sha-256\n";
+        for (name, content) in [
+            ("server.crt", certificate_pem),
+            ("server.key", key_pem),
+            ("pg_hba.conf", rules),
+            ("postgresql.auto.conf", "ssl = on\n"),
+        ] {
+            let path = data.join(name);
+            std::fs::write(&path, content).with_context(|| format!("write {name}"))?;
+            // The server refuses a key that others can read.
+            std::fs::set_permissions(&path, Permissions::from_mode(0o600))?;
+            if let Some(user) = self.user {
+                std::os::unix::fs::chown(&path, Some(user.id), Some(user.group))?;
+            }
+        }
+        self.kill()?;
+        self.restart()
     }
 
     /// Ends the server without warning. What it has committed is on the disk.

@@ -1,9 +1,11 @@
 //! A whole system on this machine: control plane, receiver and agents, each a real process, in one
 //! temporary directory.
 
+mod processes;
+
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::Output;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
@@ -11,13 +13,12 @@ use rehost_sms_api::rehost::MigrationReport;
 use serde_json::Value;
 
 use crate::disks::Mount;
-use crate::executable;
 use crate::postgres::PostgresCluster;
 use crate::role::{Role, free_port};
 use crate::wait::{LONG, SHORT, until};
+use processes::{TARGET, make_token, run, start_control_plane, start_receiver, succeeded};
 
-/// Name of the target of a site.
-const TARGET: &str = "hall-2";
+const LOOPBACK: &str = "127.0.0.1";
 
 /// What a control plane keeps its state in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +42,10 @@ pub struct Site {
     /// Block devices that the receiver offers.
     devices: Vec<PathBuf>,
     database_url: Option<String>,
+    /// Address for sources that do not find this machine at its loopback address.
+    address_for_sources: Option<String>,
+    /// How operators log in.
+    login: PathBuf,
     /// The database server, unless the control plane works with SQLite.
     pub postgres: Option<PostgresCluster>,
     _small_disk: Option<Mount>,
@@ -88,7 +93,7 @@ impl Site {
     /// # Errors
     /// If one of them does not come up.
     pub fn start_on(database: Database) -> Result<Self> {
-        Self::start_in(make_directory()?, database, None)
+        Self::start_in(make_directory()?, database, None, None)
     }
 
     /// As [`Site::start`], with a data directory that has room for so much. Needs root.
@@ -100,13 +105,34 @@ impl Site {
         let data = directory.path().join("control-plane");
         std::fs::create_dir(&data)?;
         let disk = Mount::in_memory(&data, size_bytes)?;
-        Self::start_in(directory, Database::Sqlite, Some(disk))
+        Self::start_in(directory, Database::Sqlite, Some(disk), None)
+    }
+
+    /// As [`Site::start`], for sources that find this machine's loopback address at another one, as
+    /// virtual machines do. Join tokens name that address; operators go on to use loopback.
+    ///
+    /// # Errors
+    /// If one of them does not come up.
+    pub fn start_for_sources_at(address: &str) -> Result<Self> {
+        let directory = make_directory()?;
+        let mut site = Self::start_in(directory, Database::Sqlite, None, Some(address))?;
+        // The receiver has joined, so what the control plane says of itself from now on is for
+        // sources. It writes that into the login file as well, of which operators have a copy.
+        let login = site.directory().join("operator-login.json");
+        std::fs::copy(site.login_file(), &login).context("copy the login file")?;
+        site.login = login;
+        site.address_for_sources = Some(address.into());
+        site.control_plane.stop(SHORT)?;
+        site.restart_control_plane()?;
+        site.wait_for_target()?;
+        Ok(site)
     }
 
     fn start_in(
         directory: tempfile::TempDir,
         database: Database,
         small_disk: Option<Mount>,
+        data_address: Option<&str>,
     ) -> Result<Self> {
         let (api_port, data_port) = (free_port()?, free_port()?);
         let postgres = match database {
@@ -118,9 +144,9 @@ impl Site {
             .map(PostgresCluster::database)
             .transpose()?;
         let control_plane =
-            start_control_plane(directory.path(), api_port, database_url.as_deref())?;
+            start_control_plane(directory.path(), api_port, database_url.as_deref(), None)?;
+        let login = directory.path().join("control-plane/first-login.json");
         until("the control plane answers", SHORT, || {
-            let login = directory.path().join("control-plane/first-login.json");
             let args = ["targets", "list", "--json"];
             Ok(login
                 .exists()
@@ -128,8 +154,9 @@ impl Site {
                 .transpose()?
                 .filter(succeeded))
         })?;
-        let token = make_token(directory.path(), "target")?;
-        let receiver = start_receiver(directory.path(), data_port, &[], Some(&token))?;
+        let token = make_token(directory.path(), &login, "target")?;
+        let advertised = data_address.unwrap_or(LOOPBACK);
+        let receiver = start_receiver(directory.path(), advertised, data_port, &[], Some(&token))?;
         let site = Self {
             receiver,
             control_plane,
@@ -137,6 +164,8 @@ impl Site {
             data_port,
             devices: Vec::new(),
             database_url,
+            address_for_sources: None,
+            login,
             postgres,
             _small_disk: small_disk,
             directory,
@@ -184,7 +213,7 @@ impl Site {
     /// How operators log in.
     #[must_use]
     pub fn login_file(&self) -> PathBuf {
-        self.directory().join("control-plane/first-login.json")
+        self.login.clone()
     }
 
     /// The CA certificate of the control plane.
@@ -211,7 +240,8 @@ impl Site {
     /// If it cannot be started.
     pub fn restart_control_plane(&mut self) -> Result<()> {
         let (directory, database) = (self.directory.path(), self.database_url.as_deref());
-        self.control_plane = start_control_plane(directory, self.api_port, database)?;
+        let address = self.address_for_sources.as_deref();
+        self.control_plane = start_control_plane(directory, self.api_port, database, address)?;
         Ok(())
     }
 
@@ -220,8 +250,9 @@ impl Site {
     /// # Errors
     /// If it cannot be started.
     pub fn restart_receiver(&mut self) -> Result<()> {
+        let address = self.address_for_sources.as_deref().unwrap_or(LOOPBACK);
         let (directory, port) = (self.directory.path(), self.data_port);
-        self.receiver = start_receiver(directory, port, &self.devices, None)?;
+        self.receiver = start_receiver(directory, address, port, &self.devices, None)?;
         Ok(())
     }
 
@@ -235,12 +266,20 @@ impl Site {
         self.restart_receiver()
     }
 
+    /// A file with a join token for one source.
+    ///
+    /// # Errors
+    /// If the control plane refuses.
+    pub fn source_token(&self) -> Result<PathBuf> {
+        make_token(self.directory(), &self.login, "source")
+    }
+
     /// Joins a source with these disks, and waits until it is registered.
     ///
     /// # Errors
     /// If it does not come up.
     pub fn agent(&self, name: &str, disks: &[&Path]) -> Result<Agent> {
-        let token = make_token(self.directory(), "source")?;
+        let token = self.source_token()?;
         self.agent_known_by(name, disks, ["--join-file".into(), token.into()])
     }
 
@@ -249,7 +288,7 @@ impl Site {
     /// # Errors
     /// If it does not come up.
     pub fn agent_with(&self, name: &str, disks: &[&Path], options: &[&str]) -> Result<Agent> {
-        let token = make_token(self.directory(), "source")?;
+        let token = self.source_token()?;
         let mut words = vec!["--join-file".into(), token.into()];
         words.extend(options.iter().map(OsString::from));
         self.agent_known_by(name, disks, words)
@@ -303,11 +342,19 @@ impl Site {
             log,
             arguments,
         };
-        until(&format!("source {name} is registered"), SHORT, || {
+        self.wait_for_source(name, SHORT)?;
+        Ok(agent)
+    }
+
+    /// Waits until a source of this name is registered.
+    ///
+    /// # Errors
+    /// If it is not there at the deadline.
+    pub fn wait_for_source(&self, name: &str, deadline: Duration) -> Result<()> {
+        until(&format!("source {name} is registered"), deadline, || {
             let list = self.json(["sources", "list"])?;
             Ok(find(&list["source_servers"], "name", name).map(|_| ()))
-        })?;
-        Ok(agent)
+        })
     }
 
     /// Creates a task and gives its id. `options` are those of `rehost tasks create`.
@@ -315,14 +362,15 @@ impl Site {
     /// # Errors
     /// If the control plane refuses.
     pub fn create_task(&self, agent: &Agent, options: &[&str]) -> Result<String> {
-        let fixed = [
-            "tasks",
-            "create",
-            "--source",
-            agent.name(),
-            "--target",
-            TARGET,
-        ];
+        self.create_task_of(agent.name(), options)
+    }
+
+    /// As [`Site::create_task`], for a source that runs elsewhere.
+    ///
+    /// # Errors
+    /// If the control plane refuses.
+    pub fn create_task_of(&self, source: &str, options: &[&str]) -> Result<String> {
+        let fixed = ["tasks", "create", "--source", source, "--target", TARGET];
         let answer = self.json(fixed.into_iter().chain(options.iter().copied()))?;
         Ok(answer["id"].as_str().context("id of the task")?.to_owned())
     }
@@ -470,82 +518,4 @@ fn make_directory() -> Result<tempfile::TempDir> {
 
 fn find<'a>(list: &'a Value, member: &str, value: &str) -> Option<&'a Value> {
     list.as_array()?.iter().find(|entry| entry[member] == value)
-}
-
-fn succeeded(output: &Output) -> bool {
-    output.status.success()
-}
-
-fn run<I, S>(login: &Path, arguments: I) -> Result<Output>
-where
-    I: IntoIterator<Item = S>,
-    S: AsRef<OsStr>,
-{
-    Command::new(executable::rehost()?)
-        .args(arguments)
-        .env("REHOST_LOGIN", login)
-        .stdin(Stdio::null())
-        .output()
-        .context("start rehost")
-}
-
-fn make_token(directory: &Path, role: &str) -> Result<PathBuf> {
-    let path = directory.join(format!("{role}.token"));
-    let login = directory.join("control-plane/first-login.json");
-    let words = ["join-token", "--role", role, "--output"].map(OsStr::new);
-    let output = run(&login, words.into_iter().chain([path.as_os_str()]))?;
-    ensure!(
-        succeeded(&output),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    Ok(path)
-}
-
-fn start_control_plane(directory: &Path, port: u16, database: Option<&str>) -> Result<Role> {
-    let data = directory.join("control-plane");
-    let listen = format!("127.0.0.1:{port}");
-    let mut arguments: Vec<&OsStr> = ["serve", "--log", "debug", "--data-dir"]
-        .map(OsStr::new)
-        .into();
-    arguments.extend([data.as_os_str(), "--listen".as_ref(), listen.as_ref()]);
-    if let Some(database) = database {
-        arguments.extend(["--database", database].map(OsStr::new));
-    }
-    Role::start(
-        "control plane",
-        &directory.join("logs/serve.log"),
-        arguments,
-    )
-}
-
-fn start_receiver(
-    directory: &Path,
-    port: u16,
-    devices: &[PathBuf],
-    token: Option<&Path>,
-) -> Result<Role> {
-    let (state, images) = (directory.join("receiver"), directory.join("images"));
-    let listen = format!("127.0.0.1:{port}");
-    let mut arguments: Vec<&OsStr> = [
-        "receive",
-        "--log",
-        "debug",
-        "--name",
-        TARGET,
-        "--advertise",
-        "127.0.0.1",
-        "--listen",
-    ]
-    .map(OsStr::new)
-    .into();
-    arguments.extend([listen.as_ref(), "--state-dir".as_ref(), state.as_os_str()]);
-    arguments.extend(["--images".as_ref(), images.as_os_str()]);
-    for device in devices {
-        arguments.extend(["--device".as_ref(), device.as_os_str()]);
-    }
-    if let Some(token) = token {
-        arguments.extend(["--join-file".as_ref(), token.as_os_str()]);
-    }
-    Role::start("receiver", &directory.join("logs/receive.log"), arguments)
 }

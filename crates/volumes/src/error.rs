@@ -94,6 +94,12 @@ pub enum VolumeError {
         /// What is the matter and what to do.
         advice: String,
     },
+    /// What a volume held at a point in time cannot be read any more.
+    #[error("the point at which the volume was held is void: {reason}")]
+    PointVoid {
+        /// Why, for people.
+        reason: String,
+    },
 }
 
 impl VolumeError {

@@ -3,13 +3,15 @@
 //! A [`Volume`] is a block device, a raw image file or a qcow2 image file. Everything above this
 //! crate sees offsets and bytes only. Disks are cut into chunks of [`CHUNK_BYTES`]; the BLAKE3 hash
 //! of a chunk is its identity on the wire, in the receiver's journal and in the [`HashTree`] that a
-//! [`Proof`] is made of.
+//! [`Proof`] is made of. A [`HeldVolume`] can be read as it was at a point while it is written to.
 
 mod buffer;
 mod chunk;
 mod error;
 mod file;
+mod gpt;
 mod hashing;
+mod held;
 mod holes;
 mod image;
 mod masked;
@@ -27,7 +29,9 @@ pub use chunk::{
 };
 pub use error::VolumeError;
 pub use file::FileVolume;
+pub use gpt::{GptAsCopied, GptBackup, move_gpt_backup};
 pub use hashing::hash_chunks;
+pub use held::{HeldVolume, PointVolume};
 pub use holes::HoleFinder;
 pub use image::{ImageFormat, create_image, open_source, open_target};
 pub use masked::MaskedVolume;

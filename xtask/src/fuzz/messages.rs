@@ -38,6 +38,9 @@ pub(super) fn all() -> impl Iterator<Item = Vec<u8>> {
         (14, r#"{"code":"unknown_task","message":"m","advice":"give_up"}"#),
         (15, ""),
         (16, ""),
+        (17, r#"{"point":"p-1"}"#),
+        (18, r#"{"point":"p-1"}"#),
+        (19, r#"{"point":"p-1","reason":"m"}"#),
     ]
     .map(|(kind, control)| frame(kind, control))
     .into_iter()

@@ -18,6 +18,7 @@ use super::nodes::{Unwritten, nodes, write_out};
 use super::targets::{Unreachable, targets};
 use super::{MAX_FROZEN_SECONDS, words};
 use crate::device_number::DeviceTree;
+use crate::hooks::{Hook, HookDirectoryError, HookError, Hooks};
 use crate::mounts::read_mounts;
 use crate::quiet::QuietTime;
 
@@ -56,6 +57,10 @@ enum GuardError {
     Target(#[from] Unreachable),
     #[error(transparent)]
     Unwritten(#[from] Unwritten),
+    #[error("the hooks for the freeze cannot be used")]
+    HookDirectory(#[from] HookDirectoryError),
+    #[error(transparent)]
+    Hook(#[from] HookError),
     #[error("cannot start the guard that thaws if this process dies")]
     Start(#[source] io::Error),
     #[error("cannot speak with the guard")]
@@ -78,6 +83,7 @@ pub struct GuardedFreezer {
     command: GuardCommand,
     time_limit: Duration,
     quiet_time: QuietTime,
+    hooks: Option<Hooks>,
     held: Option<Held>,
 }
 
@@ -88,8 +94,10 @@ struct Held {
     say: Option<ChildStdin>,
     heard: Receiver<String>,
     roots: Vec<File>,
-    /// When the guard was told to freeze, which is when the first writer may have to wait.
+    /// When the guard was told to freeze.
     since: Instant,
+    /// When the first writer may have had to wait: before `since` if there are hooks.
+    writers_wait_since: Instant,
 }
 
 impl GuardedFreezer {
@@ -102,6 +110,7 @@ impl GuardedFreezer {
             command,
             time_limit: Duration::from_secs(MAX_FROZEN_SECONDS),
             quiet_time: QuietTime::default(),
+            hooks: None,
             held: None,
         }
     }
@@ -110,6 +119,13 @@ impl GuardedFreezer {
     #[must_use]
     pub(crate) fn with_quiet_time(mut self, quiet_time: QuietTime) -> Self {
         self.quiet_time = quiet_time;
+        self
+    }
+
+    /// Calls hooks before a freeze and after the thaw, also where there is nothing to freeze.
+    #[must_use]
+    pub fn with_hooks(mut self, hooks: Hooks) -> Self {
+        self.hooks = Some(hooks);
         self
     }
 
@@ -138,13 +154,11 @@ impl GuardedFreezer {
             mount_points.push(mount_point);
             roots.push(root);
         }
-        if roots.is_empty() {
+        let hooks = self.hooks.as_ref().map_or(Ok(Vec::new()), Hooks::list)?;
+        if roots.is_empty() && hooks.is_empty() {
             return Ok(write_out(&nodes)?);
         }
-        tracing::info!(
-            file_systems = roots.len(),
-            "freezing the source for the final round"
-        );
+        tracing::info!(file_systems = roots.len(), "freezing the source");
         // What is written out now need not be written out while everybody waits.
         for root in &roots {
             if let Err(errno) = rustix::fs::syncfs(root) {
@@ -153,8 +167,17 @@ impl GuardedFreezer {
         }
         write_out(&nodes)?;
         let mut held = self.start_guard(mount_points, roots)?;
+        // The last thing before the freeze: programs wait for as short a time as can be.
+        let held_since = match self.pre_freeze(&hooks) {
+            Ok(since) => since,
+            Err(error) => {
+                warn_of(held.release());
+                return Err(error.into());
+            }
+        };
         self.quiet_time.begin();
         held.since = Instant::now();
+        held.writers_wait_since = held_since.unwrap_or(held.since);
         let frozen = match held.ask(words::FREEZE, self.time_limit + ANSWER_TIME) {
             Ok(word) if word == words::FROZEN => write_out(&nodes).map_err(GuardError::from),
             Ok(word) => Err(GuardError::from_word(&word)),
@@ -169,8 +192,21 @@ impl GuardedFreezer {
                 let failure = held.release();
                 self.quiet_time.end();
                 warn_of(failure);
+                self.post_thaw();
                 Err(error)
             }
+        }
+    }
+
+    /// Calls the hooks and returns since when something may be held by them.
+    fn pre_freeze(&self, hooks: &[Hook]) -> Result<Option<Instant>, HookError> {
+        let called = self.hooks.as_ref().map(|all| all.pre_freeze(hooks));
+        Ok(called.transpose()?.flatten())
+    }
+
+    fn post_thaw(&self) {
+        if let Some(hooks) = &self.hooks {
+            hooks.post_thaw();
         }
     }
 
@@ -183,6 +219,7 @@ impl GuardedFreezer {
             .arg0("rehost")
             .args(&self.command.arguments)
             .arg(self.time_limit.as_secs().to_string())
+            .args(self.hooks.as_ref().map_or_else(no_hooks, Hooks::for_guard))
             .args(mount_points)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -207,6 +244,7 @@ impl GuardedFreezer {
             heard,
             roots,
             since: Instant::now(),
+            writers_wait_since: Instant::now(),
         };
         match held.hear(START_TIME) {
             Ok(word) if word == words::READY => Ok(held),
@@ -224,13 +262,20 @@ impl GuardedFreezer {
         };
         let answer = held.ask(words::THAW, ANSWER_TIME);
         let frozen = held.since.elapsed();
+        let hooked = held.since.duration_since(held.writers_wait_since);
         let failure = held.release();
         self.quiet_time.end();
         warn_of(failure);
         let frozen_seconds = frozen.as_secs_f64();
         tracing::info!(frozen_seconds, "the source's file systems are thawed");
+        self.post_thaw();
+        let waited = if hooked.is_zero() {
+            frozen
+        } else {
+            held.writers_wait_since.elapsed()
+        };
         match answer?.as_str() {
-            words::THAWED => Ok(Some(frozen)),
+            words::THAWED => Ok(Some(waited)),
             word => Err(GuardError::from_word(word)),
         }
     }
@@ -266,7 +311,10 @@ impl Held {
     /// Ends the guard and makes sure that nothing stays frozen, whatever the guard did or did not.
     /// Returns why something may be frozen all the same. Writes no log: it may still be quiet time.
     fn release(&mut self) -> Option<SystemCallError> {
-        self.say = None;
+        if let Some(mut say) = self.say.take() {
+            // Without it the guard would also do what is left to this process.
+            let _ = writeln!(say, "{}", words::BYE);
+        }
         let first = self.thaw_all();
         // It ends by itself when its input does; if it cannot, it is of no use any more.
         if self.outlives_its_input() {
@@ -299,6 +347,11 @@ impl Held {
             .filter_map(thaw)
             .fold(None, |_, error| Some(error))
     }
+}
+
+/// What a guard is given where there are no hooks.
+fn no_hooks() -> [OsString; 2] {
+    ["".into(), "0".into()]
 }
 
 fn warn_of(failure: Option<SystemCallError>) {

@@ -7,6 +7,10 @@
 //!                          +--- agent gone, time over, failure --> thawed, round void
 //! ```
 //!
+//! An agent that needs the guard no more says so. If it is gone without a word, or lets the time run
+//! out, the guard also calls the hooks that are owed a call after the freeze: they may hold something
+//! on which the whole server waits.
+//!
 //! It is locked in memory, because its own pages may lie on a frozen file system, and writes
 //! nothing but answers to its parent. Freezing may block for long (a file system first writes out
 //! what it has), so a thread of its own does it while the main thread watches the agent and the
@@ -17,7 +21,7 @@ use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Write as _};
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -28,18 +32,21 @@ use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 use rustix::io::Errno;
 
 use super::words;
+use crate::hooks::Hooks;
 
-/// What the executable does when it is started as `freeze-guard SECONDS MOUNT_POINT...`.
+/// What the executable does when it is started as
+/// `freeze-guard SECONDS STATE_DIR HOOK_SECONDS MOUNT_POINT...`.
 ///
 /// # Errors
 /// If it cannot get ready, before anything is frozen; and if its parent cannot be answered, after
 /// everything is thawed.
 pub fn freeze_guard_main(arguments: &[OsString]) -> anyhow::Result<()> {
-    let [seconds, mount_points @ ..] = arguments else {
-        bail!("the guard needs a time limit")
+    let [limit, state_dir, hook_limit, mount_points @ ..] = arguments else {
+        bail!("the guard needs time limits and the state directory of the agent")
     };
-    let seconds = seconds.to_str().and_then(|text| text.parse().ok());
-    let limit = Duration::from_secs(seconds.context("read the guard's time limit")?);
+    let (limit, hook_limit) = (seconds(limit)?, seconds(hook_limit)?);
+    let has_hooks = !state_dir.is_empty();
+    let hooks = has_hooks.then(|| Hooks::new(None, Path::new(state_dir), hook_limit));
     ignore_termination()?;
     lock_memory()?;
     // Only a wish: a container may not permit it.
@@ -49,19 +56,40 @@ pub fn freeze_guard_main(arguments: &[OsString]) -> anyhow::Result<()> {
         .map(|path| File::open(path).with_context(|| format!("open {}", path.display())))
         .collect::<anyhow::Result<Vec<_>>>()?;
     let names = mount_points.iter().map(PathBuf::from).collect();
-    Guard {
+    let guard = Guard {
         roots,
         names,
         limit,
+        hooks,
+    };
+    let served = guard.serve();
+    if !matches!(served, Ok(Farewell::Bye)) {
+        guard.call_hooks();
     }
-    .serve()
-    .context("serve the agent")
+    served.map(|_| ()).context("serve the agent")
+}
+
+fn seconds(text: &OsString) -> anyhow::Result<Duration> {
+    let seconds = text.to_str().and_then(|text| text.parse().ok());
+    seconds
+        .map(Duration::from_secs)
+        .context("read a time limit of the guard")
+}
+
+/// How the agent has left.
+enum Farewell {
+    /// It said so.
+    Bye,
+    /// It is gone.
+    Gone,
 }
 
 struct Guard {
     roots: Vec<File>,
     names: Vec<PathBuf>,
     limit: Duration,
+    /// The hooks that are owed a call, if there are any.
+    hooks: Option<Hooks>,
 }
 
 /// What is frozen now, and whether it may still be.
@@ -77,14 +105,17 @@ enum Ended {
     Thawed,
     /// By the clock.
     Expired,
-    /// With the agent.
+    /// With the agent, or with one that says what an agent does not say.
     AgentGone,
+    /// The agent has no use for the guard any more.
+    Bye,
     /// It never began.
     Failed(String),
 }
 
 impl Guard {
-    fn serve(&self) -> io::Result<()> {
+    /// When this returns, nothing is frozen.
+    fn serve(&self) -> io::Result<Farewell> {
         let stdin = io::stdin();
         let mut agent = Agent {
             input: stdin.as_fd(),
@@ -95,13 +126,28 @@ impl Guard {
             match agent.word(None, None)? {
                 Heard::Word(word) if word == words::FREEZE => match self.hold(&mut agent) {
                     Ended::Thawed => say(words::THAWED)?,
-                    Ended::Expired => say(words::EXPIRED)?,
+                    Ended::Expired => {
+                        say(words::EXPIRED)?;
+                        // An agent that lets the time run out may be stuck.
+                        self.call_hooks();
+                    }
                     Ended::Failed(why) => say(&format!("{} {why}", words::FAILED))?,
-                    Ended::AgentGone => return Ok(()),
+                    Ended::AgentGone => return Ok(Farewell::Gone),
+                    Ended::Bye => return Ok(Farewell::Bye),
                 },
-                Heard::Gone => return Ok(()),
+                Heard::Gone => return Ok(Farewell::Gone),
+                Heard::Word(word) if word == words::BYE => return Ok(Farewell::Bye),
                 Heard::Word(_) | Heard::TimeOver | Heard::Other => {}
             }
+        }
+    }
+
+    /// Calls the hooks that are owed a call after the freeze, instead of the agent.
+    fn call_hooks(&self) {
+        if let Some(hooks) = &self.hooks {
+            // Memory may be taken from hooks as from any other program.
+            let _ = std::fs::write("/proc/self/oom_score_adj", "0");
+            hooks.post_thaw();
         }
     }
 
@@ -232,6 +278,7 @@ impl From<Heard> for Ended {
     fn from(heard: Heard) -> Self {
         match heard {
             Heard::Word(word) if word == words::THAW => Self::Thawed,
+            Heard::Word(word) if word == words::BYE => Self::Bye,
             Heard::TimeOver => Self::Expired,
             // Whoever says something else now is not the agent that we know.
             Heard::Word(_) | Heard::Gone | Heard::Other => Self::AgentGone,

@@ -4,8 +4,9 @@
 //! frozen is as good as dead. So the agent never freezes by itself. It starts a **guard**, a second
 //! process of the same executable (`guard`), which freezes and which thaws whatever happens to
 //! the agent: on its word, when the agent is gone, and when a time limit is over. Should the guard
-//! die, the agent thaws. `targets` finds what has to be frozen, `freezer` is the agent's side. `nodes` are the devices
-//! below, whose own caches no freeze writes out.
+//! die, the agent thaws. `targets` finds what has to be frozen, `freezer` is the agent's side. `nodes`
+//! are the devices below, whose own caches no freeze writes out. Around all of that hooks are called
+//! ([`crate::hooks`]); when the agent is gone, the guard does what is left of that, too.
 
 mod freezer;
 mod guard;
@@ -14,6 +15,7 @@ mod targets;
 
 pub use freezer::{GuardCommand, GuardedFreezer};
 pub use guard::freeze_guard_main;
+pub(crate) use targets::mounted_upon;
 
 /// Longest time that anything stays frozen, in seconds. The final round sends what changed during
 /// one sync round and reads the disks; a round that takes longer than this is given up and void.
@@ -25,6 +27,8 @@ mod words {
     pub(super) const FREEZE: &str = "freeze";
     /// Agent: thaw.
     pub(super) const THAW: &str = "thaw";
+    /// Agent: I need you no more, and see to everything else myself.
+    pub(super) const BYE: &str = "bye";
     /// Guard: I have opened everything and can freeze.
     pub(super) const READY: &str = "ready";
     /// Guard: everything is frozen.

@@ -20,19 +20,8 @@ pub(crate) struct Target {
 /// first. A file system in a file (a loop mount) was mounted after the one that holds the file and
 /// must be frozen before it, or its last writes would never reach their medium.
 pub(crate) fn targets(disks: &[PathBuf], mounts: &[Mount], tree: &DeviceTree) -> Vec<Target> {
-    let devices: BTreeSet<_> = disks
-        .iter()
-        .filter_map(|path| DeviceNumber::of_block_device(path))
-        .flat_map(|disk| tree.upon(disk))
-        .collect();
-    let is_affected = |mount: &&Mount| {
-        devices.contains(&mount.device)
-            || (mount.file_system == "btrfs"
-                && DeviceNumber::of_block_device(&mount.source)
-                    .is_some_and(|member| !tree.btrfs_members(member).is_disjoint(&devices)))
-    };
     let mut found: Vec<(DeviceNumber, Target)> = Vec::new();
-    for mount in mounts.iter().filter(is_affected) {
+    for mount in mounted_upon(disks, mounts, tree) {
         let reached_by = (mount.id, mount.mount_point.clone());
         match found.iter_mut().find(|(device, _)| *device == mount.device) {
             Some((_, target)) => target.mounts.push(reached_by),
@@ -45,6 +34,26 @@ pub(crate) fn targets(disks: &[PathBuf], mounts: &[Mount], tree: &DeviceTree) ->
         }
     }
     found.into_iter().rev().map(|(_, target)| target).collect()
+}
+
+/// The mounts of file systems that lie upon these disks, wholly or in part, the oldest first.
+pub(crate) fn mounted_upon<'a>(
+    disks: &[PathBuf],
+    mounts: &'a [Mount],
+    tree: &DeviceTree,
+) -> Vec<&'a Mount> {
+    let devices: BTreeSet<_> = disks
+        .iter()
+        .filter_map(|path| DeviceNumber::of_block_device(path))
+        .flat_map(|disk| tree.upon(disk))
+        .collect();
+    let is_affected = |mount: &&Mount| {
+        devices.contains(&mount.device)
+            || (mount.file_system == "btrfs"
+                && DeviceNumber::of_block_device(&mount.source)
+                    .is_some_and(|member| !tree.btrfs_members(member).is_disjoint(&devices)))
+    };
+    mounts.iter().filter(is_affected).collect()
 }
 
 /// Every mount of a file system is hidden below another mount.

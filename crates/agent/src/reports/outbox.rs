@@ -5,7 +5,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use rehost_sms_api::bodies::{PutCopyStateReq, UpdateTaskSpeedReq};
-use rehost_sms_api::rehost::MigrationReport;
+use rehost_sms_api::rehost::{CopyPlan, MigrationReport};
 
 /// Where a report is kept; a newer one of the same slot takes its place. Slots are delivered in
 /// their order: what the source server does is told after how far its subtasks are.
@@ -23,6 +23,8 @@ pub(crate) enum Slot {
         /// The task.
         task_id: String,
     },
+    /// How the disks of the source server will be copied.
+    CopyPlan,
     /// State of the source server.
     CopyState,
 }
@@ -34,6 +36,8 @@ pub(crate) enum Report {
     Progress(Box<UpdateTaskSpeedReq>),
     /// `PUT /rehost/v1/tasks/{task_id}/report`.
     Figures(MigrationReport),
+    /// `PUT /rehost/v1/sources/{source_id}/copy-plan`.
+    CopyPlan(CopyPlan),
     /// `PUT /v3/sources/{source_id}/changestate`.
     CopyState(PutCopyStateReq),
 }
@@ -75,6 +79,7 @@ impl Outbox {
     pub(crate) fn forget_task(&self, task_id: &str) {
         self.lock().newest.retain(|slot, _| match slot {
             Slot::Progress { task_id: id, .. } | Slot::Figures { task_id: id } => id != task_id,
+            Slot::CopyPlan => true,
             Slot::CopyState => false,
         });
     }

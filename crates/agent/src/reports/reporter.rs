@@ -11,7 +11,7 @@ use rehost_sms_api::bodies::{
     PutCopyStateReq, SetConsistencyResultRequestBody, UpdateTaskSpeedReq,
 };
 use rehost_sms_api::client::{Client, ClientError};
-use rehost_sms_api::rehost::MigrationReport;
+use rehost_sms_api::rehost::{CopyPlan, MigrationReport};
 
 use super::outbox::{Outbox, Report, Slot};
 use crate::backoff::{Backoff, Stop};
@@ -28,6 +28,7 @@ pub(crate) trait ControlPlane: Send + Sync {
     fn progress(&self, task_id: &str, body: &UpdateTaskSpeedReq) -> Result<(), ClientError>;
     fn copy_state(&self, source_id: &str, body: &PutCopyStateReq) -> Result<(), ClientError>;
     fn report(&self, task_id: &str, body: &MigrationReport) -> Result<(), ClientError>;
+    fn copy_plan(&self, source_id: &str, body: &CopyPlan) -> Result<(), ClientError>;
     fn proof(&self, task_id: &str, file: File) -> Result<(), ClientError>;
     fn consistency(
         &self,
@@ -47,6 +48,10 @@ impl ControlPlane for Client {
 
     fn report(&self, task_id: &str, body: &MigrationReport) -> Result<(), ClientError> {
         self.put_report(task_id, body)
+    }
+
+    fn copy_plan(&self, source_id: &str, body: &CopyPlan) -> Result<(), ClientError> {
+        self.put_copy_plan(source_id, body)
     }
 
     fn proof(&self, task_id: &str, file: File) -> Result<(), ClientError> {
@@ -116,6 +121,9 @@ impl Reporter {
                 }
                 (Slot::Figures { task_id }, Report::Figures(body), _) => {
                     self.control_plane.report(task_id, body)
+                }
+                (_, Report::CopyPlan(body), Some(source_id)) => {
+                    self.control_plane.copy_plan(source_id, body)
                 }
                 (_, Report::CopyState(body), Some(source_id)) => {
                     self.control_plane.copy_state(source_id, body)
@@ -240,6 +248,9 @@ mod tests {
         }
         fn report(&self, task_id: &str, _: &MigrationReport) -> Result<(), ClientError> {
             self.answer(format!("{task_id} report"))
+        }
+        fn copy_plan(&self, source_id: &str, _: &CopyPlan) -> Result<(), ClientError> {
+            self.answer(format!("{source_id} copy plan"))
         }
         fn proof(&self, task_id: &str, _: File) -> Result<(), ClientError> {
             self.answer(format!("{task_id} proof"))

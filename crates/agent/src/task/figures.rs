@@ -82,6 +82,7 @@ fn described(progress: &Progress) -> String {
         Phase::Sync { round } => format!("round {round}"),
         Phase::Audit => "check of the marks".to_owned(),
         Phase::Survey => "look at the target's disks".to_owned(),
+        Phase::PointRound => "point round".to_owned(),
         Phase::FinalRound => "final round".to_owned(),
         Phase::Verifying => {
             return format!("{done_bytes} of {total_bytes} bytes hashed by the target");

@@ -10,6 +10,7 @@
 mod figures;
 pub(crate) mod network_check;
 mod outcome;
+mod points;
 mod prepare;
 mod run;
 mod runner;

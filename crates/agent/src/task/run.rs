@@ -9,6 +9,7 @@
 //! A rest (paused, deleted, the agent ends) is possible everywhere, and everything can be begun
 //! again: what has arrived is not sent again.
 
+use std::collections::BTreeMap;
 use std::error::Error;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -24,6 +25,7 @@ use rehost_sms_api::rehost::{DataPath, SourceAssignment, WantedPhase};
 
 use super::network_check;
 use super::outcome::{difference, owed_end, unchecked_end};
+use super::points::{Points, PointsHeard};
 use super::prepare::{clamp_streams, open_volumes, peer, task_settings, task_tls};
 use super::runner::Shared;
 use super::tracking;
@@ -69,6 +71,7 @@ pub(crate) struct TaskRun {
     pub stop: Stop,
     /// A START came while it was at work; it may have been too late for it.
     pub started_again: AtomicBool,
+    points: Points,
 }
 
 impl TaskRun {
@@ -82,6 +85,7 @@ impl TaskRun {
             watch,
             stop: Stop::default(),
             started_again: AtomicBool::new(false),
+            points: Points::default(),
         }
     }
 
@@ -90,6 +94,23 @@ impl TaskRun {
         self.stop.request();
         self.control.request_stop();
         self.watch.end();
+    }
+
+    /// Has the target keep a point, as the assignment names it, and waits until it does.
+    ///
+    /// # Errors
+    /// Why it does not.
+    pub(crate) fn keep_point(&self) -> Result<(), String> {
+        let (_, answers) = self.watch.known();
+        self.watch.hurry();
+        self.watch.wait_for_answer(answers, ASSIGNMENT_PATIENCE);
+        let point = match self.watch.known().0 {
+            Known::Assignment(assignment) => assignment.point,
+            Known::TaskGone | Known::Nothing => None,
+        };
+        let point = point.ok_or("no rehearsal of this task is wanted any more")?;
+        self.control.request_point(&point);
+        self.points.wait(&point)
     }
 
     /// Lives until the task is over or has to rest.
@@ -102,6 +123,7 @@ impl TaskRun {
         std::thread::spawn(watching);
         let lived = catch_unwind(AssertUnwindSafe(|| self.replicate()));
         self.watch.end();
+        self.points.end();
         match lived {
             Ok(end) => end,
             Err(_) => self.failed(
@@ -136,11 +158,15 @@ impl TaskRun {
         let shared = &self.shared;
         let disks = shared.disks();
         let (mut volumes, paths) = open_volumes(&assignment.volumes, &disks)?;
-        if shared.changes != Changes::Compare {
-            tracking::track(&self.task_id, &mut volumes, &paths);
-        }
+        let begun = if shared.changes == Changes::Compare {
+            BTreeMap::new()
+        } else {
+            tracking::track(&self.task_id, &mut volumes, &paths)
+        };
+        shared.tell_copy_plan(&begun);
         let mut freezer = GuardedFreezer::new(paths.clone(), GuardCommand::of_this_executable())
-            .with_quiet_time(shared.quiet_time.clone());
+            .with_quiet_time(shared.quiet_time.clone())
+            .with_hooks(shared.hooks.clone());
         let asked = self.ask(|| {
             let settings = task_settings(&shared.client, &self.task_id)?;
             Ok((task_tls(&shared.client, &self.task_id)?, settings))
@@ -193,7 +219,11 @@ impl TaskRun {
                 return Ok(self.why_stopped());
             }
             tracing::info!(task_id = self.task_id, peer = %job.peer, "replicating");
-            match run(&job, &self.control, &mut freezer, &**translator) {
+            let heard = PointsHeard {
+                points: &self.points,
+                observer: &**translator,
+            };
+            match run(&job, &self.control, &mut freezer, &heard) {
                 Ok(Outcome::Finished(finished)) => {
                     let owed = owed_end(&finished, &job.state_dir)?;
                     let (progress, copy_state) = match difference(&finished.proof) {

@@ -1,5 +1,6 @@
 //! Has one task at most: starts it, lets it rest, goes on with it after a restart.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, channel};
@@ -13,10 +14,12 @@ use rehost_sms_api::client::Client;
 
 use super::run::{End, TaskRun};
 use super::tracking;
+use crate::copy_plan::{self, Marked};
+use crate::hooks::Hooks;
 use crate::inventory::Disk;
 use crate::options::{CareOptions, Changes, CopyScope};
 use crate::quiet::QuietTime;
-use crate::reports::Outbox;
+use crate::reports::{Outbox, Report, Slot};
 use crate::state::{CurrentTask, StateStore, TaskPhase};
 
 /// How long a task may take to come to rest. It is prompt, unless it hangs in a call to a control
@@ -38,6 +41,8 @@ pub(crate) struct Shared {
     pub changes: Changes,
     /// Pause between two sync rounds.
     pub sync_interval: Duration,
+    /// What is called around the freeze.
+    pub hooks: Hooks,
     /// How chunks are packed.
     pub compression: Compression,
     /// What a copy may take of this machine.
@@ -58,6 +63,12 @@ impl Shared {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
+    }
+
+    /// Tells the control plane how the disks will be copied; see [`copy_plan::make`].
+    pub(crate) fn tell_copy_plan(&self, begun: &BTreeMap<String, Marked>) {
+        let plan = copy_plan::make(&self.disks(), self.changes, &self.hooks, begun);
+        self.outbox.put(Slot::CopyPlan, Report::CopyPlan(plan));
     }
 
     /// There is a newer inventory.
@@ -186,6 +197,25 @@ impl Runner {
         });
         running.run.control.skip_check();
         Ok(())
+    }
+
+    /// Has the source held for a moment, and the target keep what it has then. Returns when it does.
+    ///
+    /// # Errors
+    /// Why it does not: the task is not at work, nobody wants a point any more, the source could not
+    /// be held. The copy goes on as before.
+    pub(crate) fn keep_point(&self, task_id: &str) -> Result<(), String> {
+        let run = {
+            let running = self.lock();
+            let at_work = running
+                .as_ref()
+                .filter(|running| running.run.task_id == task_id && running.is_at_work());
+            at_work.map(|running| running.run.clone())
+        };
+        // Not under the lock: whoever stops the task meanwhile must not wait for this.
+        let run =
+            run.ok_or_else(|| format!("this agent does not work on the task {task_id} now"))?;
+        run.keep_point()
     }
 
     /// Lets the task rest for good, and removes what was kept of it here.

@@ -5,6 +5,7 @@
 //! task is over. A tracker that has become void is begun anew before the next round: that one
 //! compares everything, and those after it profit again.
 
+use std::collections::BTreeMap;
 use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,6 +15,8 @@ use rehost_change_tracking::{DEFAULT_ROOT, GRAIN_BYTES, GrainSet, State, Tracker
 use rehost_replication::source::{
     ChangeTracker, Extents, Marks, SourceVolume, TrackerError, Tracking, error_chain,
 };
+
+use crate::copy_plan::Marked;
 
 /// How long an audit may wait for the disk to come to rest. A gap shows at once, however busy the
 /// disk is; rest only confirms that there is none.
@@ -27,14 +30,19 @@ struct DiskTracker {
     tracker: Mutex<Tracker>,
 }
 
-/// Has the changes of all disks tracked that can be. For the others a line in the log says why not.
-pub(crate) fn track(task_id: &str, volumes: &mut [SourceVolume], paths: &[PathBuf]) {
+/// Has the changes of all disks tracked that can be. Returns which are, and why the others are not.
+pub(crate) fn track(
+    task_id: &str,
+    volumes: &mut [SourceVolume],
+    paths: &[PathBuf],
+) -> BTreeMap<String, Marked> {
     let root = root(task_id);
+    let mut begun = BTreeMap::new();
     for (volume, path) in volumes.iter_mut().zip(paths) {
         if !is_block_device(path) {
             continue;
         }
-        match Tracker::start_or_resume(&root, path) {
+        let marked = match Tracker::start_or_resume(&root, path) {
             Ok(tracker) => {
                 tracing::info!(
                     disk = volume.name,
@@ -46,6 +54,7 @@ pub(crate) fn track(task_id: &str, volumes: &mut [SourceVolume], paths: &[PathBu
                     device: path.clone(),
                     tracker: Mutex::new(tracker),
                 }));
+                Ok(())
             }
             Err(error) => {
                 let reason = error_chain(&error);
@@ -54,9 +63,12 @@ pub(crate) fn track(task_id: &str, volumes: &mut [SourceVolume], paths: &[PathBu
                     reason,
                     "changes of the disk cannot be tracked; rounds compare everything"
                 );
+                Err(reason)
             }
-        }
+        };
+        begun.insert(volume.name.clone(), marked);
     }
+    begun
 }
 
 /// Ends the tracking for a task.
@@ -183,7 +195,7 @@ mod tests {
             volume: rehost_volumes::open_source(&path).unwrap(),
             tracker: None,
         }];
-        track("t", &mut volumes, &[path]);
+        assert!(track("t", &mut volumes, &[path]).is_empty());
         assert!(volumes[0].tracker.is_none());
         assert!(root("../../etc").starts_with(DEFAULT_ROOT));
     }

@@ -32,7 +32,7 @@ struct State {
     meter: UsageMeter,
     /// What the copy keeps to, for people.
     in_force: String,
-    /// The final round is at work, and the source is frozen.
+    /// A final round or a point round is at work, and the source is frozen.
     is_source_held: bool,
 }
 
@@ -77,7 +77,7 @@ impl Translator {
         words.clone_into(&mut self.lock().in_force);
     }
 
-    /// Whether the source is frozen for the final round.
+    /// Whether the source is frozen, for the final round or a point.
     pub(crate) fn is_source_held(&self) -> bool {
         self.lock().is_source_held
     }
@@ -125,7 +125,7 @@ impl Translator {
                 "replicate",
                 "replicating",
             ),
-            Phase::Audit | Phase::Survey => return,
+            Phase::Audit | Phase::Survey | Phase::PointRound => return,
             Phase::Sync { .. } => (
                 Subtask::SyncLinuxBlock,
                 TaskPhase::Syncing,
@@ -256,9 +256,14 @@ impl Observer for Translator {
                     "the target looks at what its disks hold, since it may have been started",
                 );
             }
+            Event::PhaseBegan(Phase::PointRound) => {
+                self.lock().is_source_held = true;
+                tracing::info!("holding the source for a rehearsal point");
+                self.trace("holding the source for a rehearsal point");
+            }
             // They belong to no subtask, and the percentage of the one at hand is not that of the check.
             Event::Progress(Progress {
-                phase: Phase::Audit | Phase::Survey,
+                phase: Phase::Audit | Phase::Survey | Phase::PointRound,
                 ..
             }) => {}
             Event::PhaseBegan(phase) => {
@@ -307,6 +312,21 @@ impl Observer for Translator {
                 self.lock().is_source_held = false;
                 tracing::info!(downtime_seconds, "the source works again");
             }
+            Event::PointKept {
+                point,
+                held_seconds,
+            } => {
+                self.lock().is_source_held = false;
+                tracing::info!(point, held_seconds, "the target holds a rehearsal point");
+                self.trace(&format!(
+                    "the target holds the point {point}; the source was held for {held_seconds:.1} s"
+                ));
+            }
+            Event::PointFailed { point, reason } => {
+                self.lock().is_source_held = false;
+                tracing::warn!(point, reason, "the target holds no rehearsal point");
+                self.trace(&format!("the point {point} is not held: {reason}"));
+            }
         }
     }
 }
@@ -354,6 +374,7 @@ mod tests {
                 Report::Progress(body) => {
                     format!("{}-{}", body.subtask_name.unwrap(), body.progress.unwrap())
                 }
+                Report::CopyPlan(_) => "copy plan".into(),
                 Report::Figures(body) => format!("round {}", body.volumes[0].rounds),
                 Report::CopyState(body) => {
                     format!(
@@ -459,6 +480,32 @@ mod tests {
         let trace = last.last().unwrap().process_trace.as_ref().unwrap();
         assert_eq!(*trace, shortened(&"x".repeat(5000)));
         assert_eq!(state, copy_state("error", "syncing"));
+    }
+
+    #[test]
+    fn the_source_is_held_from_the_freeze_to_the_thaw_in_point_rounds_too() {
+        let told = translator(true);
+        let thawed = Event::Thawed {
+            downtime_seconds: 0.1,
+        };
+        let kept = Event::PointKept {
+            point: "p".into(),
+            held_seconds: 0.1,
+        };
+        let failed = Event::PointFailed {
+            point: "p".into(),
+            reason: "restless".into(),
+        };
+        for (phase, end) in [
+            (Phase::PointRound, kept),
+            (Phase::PointRound, failed),
+            (Phase::FinalRound, thawed),
+        ] {
+            told.events(&[Event::PhaseBegan(phase)]);
+            assert!(told.translator.is_source_held(), "{phase:?}");
+            told.events(&[end]);
+            assert!(!told.translator.is_source_held(), "{phase:?}");
+        }
     }
 
     #[test]

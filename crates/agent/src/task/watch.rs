@@ -248,6 +248,7 @@ mod tests {
             data_path: None,
             target_message: String::new(),
             network_check: false,
+            point: None,
             volumes: Vec::new(),
         }))
     }

@@ -250,7 +250,7 @@ impl Task {
     }
 
     /// The work is taken up in a phase, and the agent told.
-    fn runs(self, phase: Phase, command: Command) -> Transition {
+    pub(super) fn runs(self, phase: Phase, command: Command) -> Transition {
         let next = Self {
             phase,
             ..self.into_state(S::Running)

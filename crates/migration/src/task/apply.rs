@@ -11,11 +11,12 @@ impl Task {
     /// Decides what follows from an event. `tables/task.md` shows it for every kind of task.
     ///
     /// # Errors
-    /// [`Refusal`] for an operator's action that does not fit. Agents are never refused.
+    /// [`Refusal`] for an operator's action that does not fit. Agents and targets are never refused.
     pub fn apply(self, event: Event) -> Result<Transition, Refusal> {
         let decided = match event {
             Event::Operator(action) => self.act(action)?,
             Event::Agent(event) => self.hear(event),
+            Event::Target(event) => self.hear_target(event),
         };
         Ok(lose_unread_order_for_logs(decided))
     }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::state::TaskState;
 
-/// Something that the agent was asked to do beside copying.
+/// Something that the agent, or the target, was asked to do beside copying.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Errand {
@@ -22,6 +22,8 @@ pub enum Errand {
     NetworkCheck,
     /// Removing the snapshots (`clear`).
     Clear,
+    /// Starting the target after the final round. The target is at it, not the agent.
+    Launch,
 }
 
 /// What is known of a migration drill.
@@ -145,7 +147,7 @@ impl Aside {
             Some(Errand::Drill) => after.drill = Drill::Failed,
             Some(Errand::Clone) => after.clone = CloneState::Error,
             Some(Errand::Clear) => after.snapshots = Snapshots::ClearFailed,
-            Some(Errand::Test | Errand::NetworkCheck) | None => {}
+            Some(Errand::Test | Errand::NetworkCheck | Errand::Launch) | None => {}
         }
         after
     }
@@ -161,7 +163,7 @@ impl Aside {
             Some(Errand::Drill) => after.drill = Drill::Done,
             Some(Errand::Clone) => after.clone = CloneState::Finished,
             Some(Errand::Clear) => after.snapshots = Snapshots::Cleared,
-            Some(Errand::Test | Errand::NetworkCheck) | None => {}
+            Some(Errand::Test | Errand::NetworkCheck | Errand::Launch) | None => {}
         }
         after
     }

@@ -11,6 +11,17 @@ pub enum Event {
     Operator(Action),
     /// An agent reports something.
     Agent(AgentEvent),
+    /// A target reports something.
+    Target(TargetEvent),
+}
+
+/// What a target reports that starts what it has received (see [`super::Task::boots`]).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum TargetEvent {
+    /// The system has started, and answers as was asked for.
+    Booted,
+    /// It has not, or could not be made to.
+    NotBooted,
 }
 
 /// What an operator wants (SMS, UpdateTaskStatus and DeleteTask).

@@ -22,6 +22,11 @@
 //!   resting --delete--> DELETING --deleted--> gone      (--refused by the agent--> where it was)
 //!   READY --delete--> gone;   every state --delete, agent disconnected--> gone
 //!
+//!   where the target starts what it has received, the end of the final round is not yet the end:
+//!   RUNNING (cut-over) --done--> the target launches --started--> MIGRATE_SUCCESS
+//!                                                    --not started--> RUNNING (sync), as before
+//!                                                      (MIGRATE_FAIL, if the task is not continuous)
+//!
 //!   beside it, one at a time:
 //!   READY --migration_test--> drill          shown by the source: premiging -> premiged, premigfailed
 //!   SYNCING --clone_test--> clone            cloning -> syncing;  clone_state says what came of it
@@ -68,10 +73,11 @@ mod model;
 mod refusal;
 mod report;
 mod state;
+mod target;
 
 pub use aside::{Aside, CloneState, Drill, Errand, Logs, Snapshots};
 pub use effect::{After, Command, Mailbox, Order, SourceChange, Transition};
-pub use event::{Action, AgentEvent, CommandResult, Event, Facts};
-pub use model::{Phase, Task, WantedPhase};
+pub use event::{Action, AgentEvent, CommandResult, Event, Facts, TargetEvent};
+pub use model::{Phase, Task, WantedBoot, WantedPhase};
 pub use refusal::Refusal;
 pub use state::TaskState;

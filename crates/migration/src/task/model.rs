@@ -85,6 +85,17 @@ pub enum WantedPhase {
     Cutover,
 }
 
+/// What the target shall start now, and keep running.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum WantedBoot {
+    /// Nothing; what runs is to be ended.
+    None,
+    /// A copy of its volumes as of the point that the agent had it keep, thrown away afterwards.
+    Rehearsal,
+    /// Its volumes, for good.
+    Launch,
+}
+
 /// Everything about a task that the rules depend on. It is stored whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Task {
@@ -97,6 +108,9 @@ pub struct Task {
     /// Whether the target has been launched at least once. From then on its volumes belong to the
     /// user and are kept when the task goes away.
     pub launched: bool,
+    /// Whether the target starts what it has received: in rehearsals, and to end a cut-over.
+    #[serde(default)]
+    pub boots: bool,
     /// What goes on beside the copy.
     #[serde(default)]
     pub aside: Aside,
@@ -111,8 +125,15 @@ impl Task {
             phase: Phase::Replicate,
             continuous,
             launched: false,
+            boots: false,
             aside: Aside::default(),
         }
+    }
+
+    /// The same task, on a target that starts what it has received, or does not.
+    #[must_use]
+    pub fn with_boots(self, boots: bool) -> Self {
+        Self { boots, ..self }
     }
 
     /// The same task, made with a migration drill (`need_migration_test`) if that is `wanted`.
@@ -155,6 +176,18 @@ impl Task {
         let is_held = self.state.is_copying()
             || matches!(self.state, S::Abort | S::SyncFail | S::SyncFRollbacking);
         self.launched && !is_held
+    }
+
+    /// What the target shall start now. Nothing, unless it [boots](Self::boots).
+    #[must_use]
+    pub fn wanted_boot(self) -> WantedBoot {
+        match (self.aside.errand, self.aside.clone) {
+            _ if !self.boots => WantedBoot::None,
+            (Some(Errand::Launch), _) => WantedBoot::Launch,
+            (Some(Errand::Clone), CloneState::Creating) => WantedBoot::Rehearsal,
+            _ if self.target_is_free() => WantedBoot::Launch,
+            _ => WantedBoot::None,
+        }
     }
 
     /// The command name that an empty mailbox is answered with (SMS, ShowCommand).

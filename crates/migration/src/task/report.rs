@@ -43,8 +43,9 @@ impl Task {
                 ..self.into_state(S::Syncing)
             }
             .alone(),
-            // The clone is there when the agent goes back to what it did before.
-            (S::Syncing, _) if self.aside.clone == CloneState::Creating => {
+            // The clone is there when the agent goes back to what it did before, unless the target
+            // has a word of its own for it.
+            (S::Syncing, _) if self.aside.clone == CloneState::Creating && !self.boots => {
                 self.hear_end_of(Errand::Clone, CommandResult::Success)
             }
             _ => Transition::NOTHING,
@@ -64,17 +65,18 @@ impl Task {
     }
 
     fn hear_done(self) -> Transition {
+        let ends_copy =
+            self.phase == Phase::Cutover || self.phase == Phase::Replicate && !self.syncs();
+        if self.boots && ends_copy && self.state.is_copying() {
+            return self.hear_copied();
+        }
         let next = match (self.state, self.phase) {
             // A final round may end while a stop or a skip is on its way; what is done is done.
-            (S::Running | S::Aborting | S::Skipping, phase)
-                if phase == Phase::Cutover || phase == Phase::Replicate && !self.syncs() =>
-            {
-                Self {
-                    phase: Phase::Cutover,
-                    launched: true,
-                    ..self.into_state(S::MigrateSuccess)
-                }
-            }
+            (S::Running | S::Aborting | S::Skipping, _) if ends_copy => Self {
+                phase: Phase::Cutover,
+                launched: true,
+                ..self.into_state(S::MigrateSuccess)
+            },
             // After the launch an agent may end the synchronisation by itself. Before SYNCING it is
             // the end of the migration, told once more.
             (S::Syncing, _) if self.launched => self.into_state(S::SyncSuccess),
@@ -84,6 +86,23 @@ impl Task {
         Transition {
             mailbox: Mailbox::Clear,
             ..next.alone()
+        }
+    }
+
+    /// The final round is through, and the target has yet to start. A stop that is on its way comes
+    /// in time.
+    fn hear_copied(self) -> Transition {
+        if self.state == S::Aborting || self.aside.errand == Some(Errand::Launch) {
+            return Transition::NOTHING;
+        }
+        let mut next = Self {
+            phase: Phase::Cutover,
+            ..self.into_state(S::Running)
+        };
+        next.aside.errand = Some(Errand::Launch);
+        Transition {
+            mailbox: Mailbox::Clear,
+            ..next.with_its_source()
         }
     }
 
@@ -175,7 +194,7 @@ impl Task {
     }
 
     /// An errand is over, if the agent is at it; the source server shows what came of it.
-    fn hear_end_of(self, errand: Errand, result: CommandResult) -> Transition {
+    pub(super) fn hear_end_of(self, errand: Errand, result: CommandResult) -> Transition {
         if self.aside.errand != Some(errand) {
             return Transition::NOTHING;
         }
@@ -197,7 +216,7 @@ impl Task {
         self.into_state(former).with_its_source()
     }
 
-    fn failed(self) -> Self {
+    pub(super) fn failed(self) -> Self {
         self.into_state(if self.launched {
             S::SyncFail
         } else {

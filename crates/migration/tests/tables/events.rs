@@ -2,7 +2,8 @@
 
 use rehost_migration::source::SourceState;
 use rehost_migration::task::{
-    Action, After, AgentEvent, Command, CommandResult, Errand, Event, Mailbox, Task, Transition,
+    Action, After, AgentEvent, Command, CommandResult, Errand, Event, Mailbox, Phase, TargetEvent,
+    Task, TaskState, Transition,
 };
 use serde_json::{Value, json};
 
@@ -95,7 +96,12 @@ pub(crate) fn events(task: Task) -> Vec<(String, Event)> {
     let agents = reports()
         .into_iter()
         .map(|(name, event)| (name, Event::Agent(event)));
-    operators.chain(agents).collect()
+    let targets = [
+        ("target started", TargetEvent::Booted),
+        ("target not started", TargetEvent::NotBooted),
+    ];
+    let targets = targets.map(|(name, event)| (name.to_owned(), Event::Target(event)));
+    operators.chain(agents).chain(targets).collect()
 }
 
 /// A task in words.
@@ -108,6 +114,9 @@ pub(crate) fn title(task: Task) -> String {
     let mut text = format!("{kind}: {} ({}", task.state, task.phase.as_str());
     if task.launched {
         text.push_str(", launched");
+    }
+    if task.boots {
+        text.push_str(", boots");
     }
     let plain = Task {
         aside: rehost_migration::task::Aside::default(),
@@ -183,7 +192,8 @@ pub(crate) fn as_json(decided: &Result<Transition, rehost_migration::task::Refus
 }
 
 /// Whether a task is simple enough for the table of tasks: what goes on beside the copy is nothing,
-/// or one errand that has left no other trace.
+/// or one errand that has left no other trace. Of tasks whose target starts what it has received only
+/// those are shown that differ by it.
 pub(crate) fn is_simple(task: Task) -> bool {
     use rehost_migration::task::{CloneState, Drill, Logs, Snapshots};
     let aside = task.aside;
@@ -198,11 +208,14 @@ pub(crate) fn is_simple(task: Task) -> bool {
             clone = matches!(aside.clone, CloneState::Preparing | CloneState::Creating);
         }
         Some(Errand::Test) => clone = aside.clone == CloneState::Finished,
-        Some(Errand::Clear | Errand::NetworkCheck) => {}
+        Some(Errand::Clear | Errand::NetworkCheck | Errand::Launch) => {}
         None => {
-            drill |= task.state == rehost_migration::task::TaskState::Ready && !task.continuous;
+            drill |= task.state == TaskState::Ready && !task.continuous;
             snapshots |= aside.snapshots == Snapshots::Cleared && !task.continuous;
         }
     }
-    drill && clone && snapshots && aside.logs == Logs::Init
+    let cuts_over = task.phase == Phase::Cutover && task.state == TaskState::Running;
+    let waits_for_target = matches!(aside.errand, Some(Errand::Launch | Errand::Clone));
+    let shown = !task.boots || cuts_over || waits_for_target;
+    drill && clone && snapshots && shown && aside.logs == Logs::Init
 }

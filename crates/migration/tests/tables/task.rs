@@ -4,8 +4,8 @@ use std::collections::HashSet;
 use std::fmt::Write as _;
 
 use rehost_migration::task::{
-    After, AgentEvent, Command, CommandResult, Event, Mailbox, Phase, Snapshots, Task, TaskState,
-    Transition,
+    After, AgentEvent, CloneState, Command, CommandResult, Errand, Event, Mailbox, Phase,
+    Snapshots, TargetEvent, Task, TaskState, Transition, WantedBoot,
 };
 
 use crate::compare;
@@ -16,6 +16,7 @@ fn reachable() -> Vec<Task> {
     let mut found: Vec<Task> = [false, true]
         .into_iter()
         .flat_map(|drill| [false, true].map(|continuous| Task::new(continuous).with_drill(drill)))
+        .flat_map(|task| [false, true].map(|boots| task.with_boots(boots)))
         .collect();
     let mut known: HashSet<Task> = found.iter().copied().collect();
     let mut next = 0;
@@ -109,7 +110,7 @@ fn reachable_tasks_make_sense() {
             TaskState::Ready => {
                 let plain = Task {
                     aside: task.aside,
-                    ..Task::new(task.continuous)
+                    ..Task::new(task.continuous).with_boots(task.boots)
                 };
                 assert_eq!(task, plain);
             }
@@ -158,6 +159,41 @@ fn agents_may_repeat_themselves() {
                 title(task)
             );
         }
+    }
+}
+
+#[test]
+fn a_target_that_starts_what_it_has_received_ends_the_cut_over() {
+    for task in reachable() {
+        let event = |event| match task.apply(Event::Target(event)).unwrap().task {
+            After::Becomes(next) => next,
+            After::Same => task,
+            After::Gone => panic!("{} is gone", title(task)),
+        };
+        let (started, failed) = (event(TargetEvent::Booted), event(TargetEvent::NotBooted));
+        match task.wanted_boot() {
+            WantedBoot::None => assert_eq!((started, failed), (task, task), "{}", title(task)),
+            WantedBoot::Rehearsal => {
+                assert_eq!(started.aside.clone, CloneState::Finished);
+                assert_eq!(failed.aside.clone, CloneState::Error);
+                assert_eq!(started.state, task.state);
+            }
+            WantedBoot::Launch if task.target_is_free() => assert_eq!(started, task),
+            WantedBoot::Launch => {
+                assert_eq!(started.state, TaskState::MigrateSuccess);
+                assert!(started.launched && started.target_is_free());
+                assert_eq!(
+                    started.wanted_boot(),
+                    WantedBoot::Launch,
+                    "it keeps running"
+                );
+                assert!(!failed.launched || task.launched);
+                assert_eq!(failed.wanted_boot(), WantedBoot::None);
+            }
+        }
+        let launches = task.aside.errand == Some(Errand::Launch);
+        assert!(!launches || task.boots && task.state == TaskState::Running);
+        assert!(task.boots || task.wanted_boot() == WantedBoot::None);
     }
 }
 

@@ -67,8 +67,10 @@ fn service(endpoint: String, directory: &Path) -> Service {
             data_port: 0,
             makes_images: true,
             devices: vec![],
+            boots: false,
         },
         served: BTreeMap::new(),
+        boots: None,
         log_requests: LogRequests::new(LogSink::default()),
     }
 }
@@ -92,6 +94,7 @@ fn assignment() -> TargetAssignment {
         },
         committed: false,
         let_go: false,
+        boot: None,
         logs_requested_at: None,
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use clap::{Args, ValueEnum};
+use rehost_agent::hooks::{DEFAULT_DIRECTORY, hooks_in};
 use rehost_agent::{AgentAccess, AgentOptions, CareOptions, Changes, Compression, CopyScope};
 use rehost_log_files::LogSink;
 
@@ -49,6 +50,8 @@ pub(crate) struct Options {
     changes: ChangesBy,
     #[command(flatten)]
     care: LimitOptions,
+    #[command(flatten)]
+    hooks: HookOptions,
     #[command(flatten)]
     key: KeyOptions,
 }
@@ -148,6 +151,49 @@ impl From<Copied> for CopyScope {
     }
 }
 
+/// What is called around the freeze of the final round.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Hooks around the freeze (rehost hooks --help)")]
+struct HookOptions {
+    /// Executables in this directory are called with `pre-freeze` before the file systems are frozen,
+    /// in the order of their names, and with `post-thaw` afterwards, the other way round. Only root
+    /// may be able to change them. /etc/rehost/hooks.d if it is there.
+    #[arg(long, value_name = "DIR")]
+    hooks: Option<PathBuf>,
+    /// Call no hooks.
+    #[arg(long, conflicts_with = "hooks")]
+    no_hooks: bool,
+    /// How long a call of a hook may take. One that fails or takes longer before the freeze ends the
+    /// cut-over.
+    #[arg(long, value_name = "SECONDS", default_value = "60")]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=3600))]
+    hook_timeout_seconds: u32,
+}
+
+impl HookOptions {
+    /// Where the hooks are, if any are to be called.
+    fn directory(&self) -> Option<PathBuf> {
+        if self.no_hooks {
+            return None;
+        }
+        self.hooks.clone().or_else(|| {
+            let usual = PathBuf::from(DEFAULT_DIRECTORY);
+            if !usual.is_dir() {
+                return None;
+            }
+            // Nobody asked for these in so many words: what is wrong with them ends nothing.
+            match hooks_in(&usual) {
+                Ok(_) => Some(usual),
+                Err(error) => {
+                    let error = &error as &dyn std::error::Error;
+                    tracing::warn!(error, "the hooks in {DEFAULT_DIRECTORY} are not called");
+                    None
+                }
+            }
+        })
+    }
+}
+
 /// How an agent is known that does not join, but calls with an access key as SMS's own agent does.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "With an access key instead of joining")]
@@ -194,6 +240,8 @@ pub(crate) fn run(options: Options, logs: LogSink) -> Result<ExitCode> {
         copy: options.copy.into(),
         changes: options.changes.into(),
         sync_interval: Duration::from_secs(options.sync_interval_seconds.into()),
+        hooks: options.hooks.directory(),
+        hook_time_limit: Duration::from_secs(options.hooks.hook_timeout_seconds.into()),
         compression: options.care.compression.into(),
         care: options.care.care(),
     };

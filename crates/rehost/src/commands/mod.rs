@@ -2,6 +2,7 @@
 
 pub(crate) mod agent;
 pub(crate) mod freeze_guard;
+pub(crate) mod hooks;
 pub(crate) mod join_token;
 mod joining;
 pub(crate) mod receive;
@@ -37,6 +38,7 @@ pub(crate) fn run(command: Command, logs: LogSink) -> Result<ExitCode> {
         Command::Admin(options) => admin::run(options),
         Command::Verify(options) => verify::run(&options),
         Command::Demo(options) => demo::run(&options),
+        Command::Hooks(command) => hooks::run(&command),
         Command::FreezeGuard(options) => freeze_guard::run(&options),
     }
 }

@@ -9,7 +9,10 @@ use rehost_sms_api::bodies::{
     SourceServersResponseBody,
 };
 
-use crate::operator::{LoginOptions, OutputOptions, all_sources, find_source, time};
+use crate::operator::{
+    LoginOptions, OutputOptions, WithCopyPlan, all_sources, copy_plan, copy_plan_in_words,
+    find_source, time,
+};
 use crate::output;
 
 /// What can be done with source servers.
@@ -17,7 +20,7 @@ use crate::output;
 pub(crate) enum Command {
     /// List source servers.
     List(List),
-    /// Show one: disks, checks, what it is doing.
+    /// Show one: disks, how they are going to be copied, checks, what it is doing.
     Show(One),
     /// Give one another name.
     Rename(Rename),
@@ -130,8 +133,12 @@ fn show(options: &One) -> Result<()> {
         .id
         .unwrap_or_default();
     let source = client.show_server(&id).context("show source server")?;
+    let plan = copy_plan(&client, &id);
     if options.shown.json {
-        return output::print_json(&source);
+        return output::print_json(&WithCopyPlan {
+            shown: &source,
+            copy_plan: plan.as_ref(),
+        });
     }
     let state = [source.state.clone(), source.migration_cycle.clone()];
     let facts = [
@@ -154,6 +161,9 @@ fn show(options: &One) -> Result<()> {
         .collect();
     output::print(&output::table(&facts))?;
     output::print(&format!("\n{}", output::table(&disk_rows(&source))))?;
+    if let Some(plan) = &plan {
+        output::print(&format!("\n{}", copy_plan_in_words(plan)))?;
+    }
     let failed: Vec<_> = source
         .checks
         .iter()

@@ -9,8 +9,8 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use rehost_replication::source::{AllocationMaps, Extents, SourceVolume, UsedBlocks as _, UsedMap};
 use rehost_volumes::{
-    CHUNK_BYTES, Difference, MaskedVolume, Proof, Volume, WindowVolume, compare_volumes,
-    compare_with_proof, open_source,
+    CHUNK_BYTES, Difference, GptAsCopied, MaskedVolume, Proof, Volume, WindowVolume,
+    compare_volumes, compare_with_proof, open_source,
 };
 use serde::Serialize;
 
@@ -162,8 +162,15 @@ fn against_proof(path: &Path, disks: &[String], used_only: bool) -> Result<Vec<V
         };
         // A target device may be larger than the source disk: its first part is what counts, to
         // the byte, or the last chunk would have more in it than was copied.
+        // Once it was handed over, its partition table has been fitted to its own size.
+        let fitted = GptAsCopied::new(&medium, tree.size_bytes())
+            .with_context(|| format!("read {}", disk.display()))?;
         let window = WindowVolume::new(medium.clone(), tree.size_bytes());
-        let medium = window.map_or(medium, |window| Arc::new(window) as Arc<dyn Volume>);
+        let medium = match (fitted, window) {
+            (Some(fitted), _) => Arc::new(fitted) as Arc<dyn Volume>,
+            (None, Some(window)) => Arc::new(window),
+            (None, None) => medium,
+        };
         let bar = bar(disk, medium.size_bytes());
         let differences = compare_with_proof(&*medium, &tree, &|bytes| bar.inc(bytes))
             .with_context(|| format!("read {}", disk.display()))?;

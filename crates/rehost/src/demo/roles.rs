@@ -95,6 +95,8 @@ impl Roles {
 
         let mut agent = role_arguments("agent", SOURCE, places, &client, JoinRole::Source)?;
         agent.extend(["--sync-interval-seconds".into(), "1".into()]);
+        // Whatever this machine has to do around a freeze: nothing of it is frozen.
+        agent.push("--no-hooks".into());
         for disk in places.disks {
             agent.extend(["--disk".into(), disk.as_os_str().to_owned()]);
         }

@@ -1,5 +1,6 @@
-//! Steering a replication while it runs: cut over, stop, slow down.
+//! Steering a replication while it runs: cut over, stop, slow down, hold a point.
 
+use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -64,6 +65,8 @@ struct State {
     wanted: Wanted,
     /// The comparison of both ends is not wanted.
     skips_check: bool,
+    /// Points that are asked for, the first one first.
+    points: VecDeque<String>,
     /// Bytes on the wire.
     wire: Bucket,
     sent_bytes: u64,
@@ -127,6 +130,23 @@ impl Control {
         self.shared.1.notify_all();
     }
 
+    /// Asks for a point: the source is held still between two sync rounds, and the target holds its
+    /// volumes as they are then, under this name (see [`crate::wire::is_point_name`]). What came of it is
+    /// told by [`super::Event::PointKept`] or [`super::Event::PointFailed`]. Stays asked for, also over a
+    /// lost link, until it was tried once. A point that is asked for already is not asked for twice.
+    pub fn request_point(&self, point: &str) {
+        let mut state = self.state();
+        if !state.points.iter().any(|asked| asked == point) {
+            state.points.push_back(point.to_owned());
+        }
+        self.shared.1.notify_all();
+    }
+
+    /// The point that is asked for first; it is not asked for any more.
+    pub(super) fn take_point(&self) -> Option<String> {
+        self.state().points.pop_front()
+    }
+
     /// Bounds what is sent, in bytes per second over all streams; `None` lifts the bound. At once.
     /// The same bound may be set again and again: what was sent counts on.
     pub fn set_rate_limit_bytes_per_second(&self, limit: Option<u64>) {
@@ -173,11 +193,11 @@ impl Control {
         self.state().skips_check
     }
 
-    /// Waits for `duration`, or until something else than going on is wanted.
+    /// Waits for `duration`, or until a point or something else than going on is wanted.
     pub(super) fn rest(&self, duration: Duration) {
         let deadline = Instant::now() + duration;
         let mut state = self.state();
-        while state.wanted == Wanted::Run {
+        while state.wanted == Wanted::Run && state.points.is_empty() {
             let Some(left) = deadline.checked_duration_since(Instant::now()) else {
                 return;
             };
@@ -356,9 +376,15 @@ mod tests {
     }
 
     #[test]
-    fn a_stop_ends_every_wait_and_a_cutover_only_the_rest() {
+    fn a_stop_ends_every_wait_and_a_cutover_or_a_point_only_the_rest() {
         const FOREVER: Duration = Duration::from_secs(1 << 20);
         let control = Control::new();
+        control.request_point("a");
+        control.rest(FOREVER);
+        control.request_point("b");
+        control.request_point("a");
+        let points: Vec<_> = std::iter::from_fn(|| control.take_point()).collect();
+        assert_eq!(points, ["a", "b"]);
         control.request_cutover();
         control.rest(FOREVER);
         control.pause(Duration::ZERO);

@@ -65,6 +65,21 @@ pub enum Event {
         /// For how long, in seconds; the length of the round if nothing had to be frozen.
         downtime_seconds: f64,
     },
+    /// The target holds its volumes at a point. Rounds go on.
+    PointKept {
+        /// Name of the point.
+        point: String,
+        /// For how long the source was held still, in seconds; the length of the round if nothing had
+        /// to be frozen.
+        held_seconds: f64,
+    },
+    /// A point that was asked for is not held. Replication goes on as if nobody had asked for it.
+    PointFailed {
+        /// Name of the point.
+        point: String,
+        /// Why, for people.
+        reason: String,
+    },
 }
 
 /// What of a volume is to be copied.
@@ -94,6 +109,9 @@ pub enum Phase {
     /// Everything in use is read and compared with what is known, to check the marks of changed
     /// blocks. Nothing is sent.
     Audit,
+    /// A pass with the source frozen, after which the target holds its volumes at a point and rounds go
+    /// on.
+    PointRound,
     /// The last pass, with the source frozen.
     FinalRound,
     /// The target hashes its medium.

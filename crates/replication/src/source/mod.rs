@@ -1,4 +1,4 @@
-//! The source's end: rounds in their order, streams, the freeze, the proof.
+//! The source's end: rounds in their order, streams, the freeze, points, the proof.
 //!
 //! Start reading at [`run()`]. A round hands chunks to workers, each of which owns one stream; what
 //! went out is noted in a ledger, so that a restart can tell what is being sent again; what the
@@ -16,11 +16,13 @@ mod events;
 mod final_round;
 mod forecast;
 mod freeze;
+mod frozen_round;
 mod hashes;
 mod job;
 mod ledger;
 mod packing;
 mod plan;
+mod point_round;
 mod probe;
 mod progress;
 mod round;

@@ -4,13 +4,14 @@
 //!            +------------------- link lost: new session ------------------+
 //!            v                                                             |
 //!   open streams -> agree -> full copy -> sync round -> rest --+-> audit -> final round -> verify
-//!                              (skipped      ^                 |             (frozen)        ^
+//!                              (skipped      ^ (point round)   |             (frozen)        ^
 //!                               if done)     +-----------------+                             |
 //!                                 +----------------------------------------------------------+
 //!                                   nobody wrote to the source meanwhile
 //! ```
 //!
-//! To agree is to find out what of that which the target acknowledged once it still has. The audit is
+//! A point round is made when somebody asks for one: frozen like the final round, and the target
+//! holds its volumes then. To agree is to find out what of that which the target acknowledged once it still has. The audit is
 //! for disks whose changes are tracked, once in each stretch of tracking; it follows a sync round, if
 //! there is one. The comparison can be skipped while it goes on; then nothing is proved. A session
 //! that breaks loses nothing but what was in flight. Within a session every round is a set of workers,
@@ -73,6 +74,9 @@ pub fn run(
             reachable = Instant::now();
             result
         });
+        if matches!(result, Ok(Outcome::Finished(_) | Outcome::Unchecked(_))) {
+            replication.refuse_points("the final round came first");
+        }
         match result {
             Err(error) if error.is_link() && control.should_stop() => return Ok(Outcome::Stopped),
             Err(error) if error.is_link() && reachable.elapsed() < LINK_PATIENCE => {
@@ -163,6 +167,7 @@ impl<'a> Replication<'a> {
             while self.control.wanted() == Wanted::Run {
                 self.sync_round(streams)?;
                 self.audit(streams)?;
+                self.points(streams, freezer)?;
                 self.rest(streams)?;
             }
         }

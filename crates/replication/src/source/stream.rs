@@ -18,8 +18,8 @@ use super::{Peer, ReplicationJob, SourceError};
 use crate::IN_FLIGHT_WINDOW_BYTES;
 use crate::transport::{self, FrameReader, FrameWriter, Pace, TransportError};
 use crate::wire::{
-    Chunk, ChunkRange, Codec, Committed, Failure, Header, Hello, HelloVolume, Kind, Message,
-    PAYLOAD_LIMIT_BYTES, Version, Welcome,
+    Chunk, ChunkRange, Codec, Committed, Failure, Header, Hello, HelloVolume, KeepPoint, Kind,
+    Message, PAYLOAD_LIMIT_BYTES, PointKept, PointRefused, Version, Welcome,
 };
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -233,6 +233,31 @@ impl SourceStream {
             self.await_acknowledgement()?;
         }
         Ok(())
+    }
+
+    /// Has the target hold its volumes as they are now. Everything sent must be durable, on all streams.
+    /// The inner error is the target's reason why it does not; the stream goes on.
+    pub(super) fn keep_point(&mut self, point: &str) -> Result<Result<(), String>, SourceError> {
+        let asked = KeepPoint {
+            point: point.to_owned(),
+        };
+        self.write(&asked, &[])?;
+        let header = self.next_answer()?;
+        let (named, answer) = match header.kind {
+            Kind::PointKept => {
+                let kept: PointKept = self.control(&header)?;
+                (kept.point, Ok(()))
+            }
+            Kind::PointRefused => {
+                let refused: PointRefused = self.control(&header)?;
+                (refused.point, Err(refused.reason))
+            }
+            _ => return Err(SourceError::Protocol("no word on a point")),
+        };
+        if named != point {
+            return Err(SourceError::Protocol("a word on another point"));
+        }
+        Ok(answer)
     }
 
     /// By which somebody else can close the stream.

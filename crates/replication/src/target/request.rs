@@ -3,7 +3,8 @@
 //! ```text
 //!   (opened) --Hello--> Open --Goodbye--> Closed
 //!      |                 | ^                ^
-//!      |                 +-+  PresenceRequest, HashesRequest, Announce, Chunk, ZeroRun, Barrier
+//!      |                 +-+  PresenceRequest, HashesRequest, Announce, Chunk, ZeroRun, Barrier,
+//!      |                      KeepPoint
 //!      +-------Probe--> Probing --Goodbye---+
 //!                        | ^
 //!                        +-+  Probe
@@ -40,7 +41,8 @@ impl StreamState {
                 | Kind::Announce
                 | Kind::Chunk
                 | Kind::ZeroRun
-                | Kind::Barrier,
+                | Kind::Barrier
+                | Kind::KeepPoint,
             ) => Ok(Self::Open),
             (state, kind) => Err(refusal(
                 "unexpected_frame",
@@ -118,6 +120,7 @@ mod tests {
         use StreamState::{Closed, Open, Opened, Probing};
         assert_eq!(Opened.after(Kind::Hello), Ok(Open));
         assert_eq!(Open.after(Kind::Chunk), Ok(Open));
+        assert_eq!(Open.after(Kind::KeepPoint), Ok(Open));
         assert_eq!(Open.after(Kind::Goodbye), Ok(Closed));
         assert_eq!(Opened.after(Kind::Probe), Ok(Probing));
         assert_eq!(Probing.after(Kind::Probe), Ok(Probing));
@@ -129,6 +132,8 @@ mod tests {
             (Open, Kind::Welcome),
             (Open, Kind::Committed),
             (Open, Kind::Probe),
+            (Opened, Kind::KeepPoint),
+            (Open, Kind::PointKept),
             (Probing, Kind::Hello),
             (Probing, Kind::Chunk),
             (Closed, Kind::Chunk),

@@ -13,10 +13,11 @@ use super::task::{ReceivingTask, StreamGuard};
 use super::unpacking::Unpacking;
 use super::volume::{ReceiveError, ReceivingVolume};
 use crate::IN_FLIGHT_WINDOW_BYTES;
+use crate::source::error_chain;
 use crate::transport::{FrameReader, FrameWriter, TransportError};
 use crate::wire::{
     Advice, Announce, Chunk, ChunkRange, Codec, Failure, HashSource, HashesRequest, Header, Hello,
-    Kind, Version, Welcome, ZeroRun,
+    KeepPoint, Kind, PointKept, PointRefused, Version, Welcome, ZeroRun, is_point_name,
 };
 
 /// How a stream ended, when not by goodbye.
@@ -130,6 +131,7 @@ impl Stream {
                 Kind::HashesRequest => self.hashes(&header)?,
                 Kind::Announce => self.announce(&header)?,
                 Kind::Barrier => self.barrier(&header)?,
+                Kind::KeepPoint => self.keep_point(&header)?,
                 Kind::Probe => self.probe(&header)?,
                 // Goodbye; all others were refused by the state.
                 _ => {}
@@ -340,6 +342,25 @@ impl Stream {
         }
         volume.forget(&chunks)?;
         self.writer.send_raw(Kind::Announced, &[], &[])?;
+        Ok(())
+    }
+
+    /// Holds all volumes. The source has waited until everything that it sent is committed, on all
+    /// streams, and sends nothing until it has the answer.
+    fn keep_point(&mut self, header: &Header) -> Result<(), StreamError> {
+        let KeepPoint { point } = self.reader.control(header)?;
+        if !is_point_name(&point) {
+            let message = "a point whose name is too long or not plain".into();
+            return Err(refusal("bad_point", message).into());
+        }
+        match self.task.points().hold(&point) {
+            Ok(()) => self.writer.send(&PointKept { point }, &[])?,
+            Err(error) => {
+                let reason = error_chain(&error);
+                tracing::warn!(point, reason, "the volumes cannot be held");
+                self.writer.send(&PointRefused { point, reason }, &[])?
+            }
+        };
         Ok(())
     }
 

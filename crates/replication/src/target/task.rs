@@ -5,10 +5,11 @@ use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
-use rehost_volumes::Volume;
+use rehost_volumes::{HeldVolume, Volume};
 
 use super::JournalError;
 use super::committer::Committer;
+use super::points::{HoldableVolume, Points};
 use super::volume::ReceivingVolume;
 use crate::journal::Journal;
 use crate::transport::FrameWriter;
@@ -24,6 +25,9 @@ pub struct VolumeToReceive {
     pub made_empty: bool,
     /// Its journal file.
     pub journal: PathBuf,
+    /// Where old bytes are kept while the volume is held at a point: a file that may grow as large as
+    /// the volume. One that is there when the task starts is left over, and removed.
+    pub kept: PathBuf,
 }
 
 /// One task on its target.
@@ -33,6 +37,7 @@ pub struct ReceivingTask {
     pub(super) volumes: Vec<Arc<ReceivingVolume>>,
     pub(super) committer: Arc<Committer>,
     committing: Mutex<Option<JoinHandle<()>>>,
+    points: Points,
     session: Mutex<Session>,
     left: Condvar,
 }
@@ -55,13 +60,20 @@ impl ReceivingTask {
     /// # Errors
     /// [`JournalError`] if a journal cannot be opened or belongs to another volume.
     pub fn start(task_id: &str, volumes: Vec<VolumeToReceive>) -> Result<Arc<Self>, JournalError> {
+        let mut holdable = Vec::new();
         let volumes = volumes
             .into_iter()
             .map(|volume| {
                 let journal = Journal::open(&volume.journal, volume.medium.size_bytes())?;
+                let medium = Arc::new(HeldVolume::new(volume.medium));
+                holdable.push(HoldableVolume {
+                    index: volume.index,
+                    volume: Arc::clone(&medium),
+                    kept: volume.kept,
+                });
                 Ok(Arc::new(ReceivingVolume::new(
                     volume.index,
-                    volume.medium,
+                    medium,
                     journal,
                     volume.made_empty,
                 )))
@@ -77,6 +89,7 @@ impl ReceivingTask {
             volumes,
             committer,
             committing: Mutex::new(Some(committing)),
+            points: Points::new(holdable),
             session: Mutex::default(),
             left: Condvar::new(),
         }))
@@ -86,6 +99,12 @@ impl ReceivingTask {
     #[must_use]
     pub fn task_id(&self) -> &str {
         &self.task_id
+    }
+
+    /// The points at which the volumes are held.
+    #[must_use]
+    pub fn points(&self) -> &Points {
+        &self.points
     }
 
     fn session(&self) -> MutexGuard<'_, Session> {
@@ -137,7 +156,8 @@ impl ReceivingTask {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Ends all streams, commits what arrived and closes the volumes. Later streams are refused.
+    /// Ends all streams, commits what arrived, lets go of a point and closes the volumes. Later streams
+    /// and points are refused.
     pub fn close(&self) {
         let mut session = self.session();
         session.closed = true;
@@ -158,6 +178,7 @@ impl ReceivingTask {
         {
             tracing::error!(task_id = self.task_id, "the committer ended abnormally");
         }
+        self.points.close();
     }
 }
 

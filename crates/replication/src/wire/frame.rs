@@ -57,10 +57,17 @@ pub enum Kind {
     Probe = 15,
     /// Target: a probe is here.
     Probed = 16,
+    /// Source: hold all volumes as they are now. Answered by [`Kind::PointKept`] or
+    /// [`Kind::PointRefused`].
+    KeepPoint = 17,
+    /// Target: the volumes are held.
+    PointKept = 18,
+    /// Target: the volumes are not held, and why; the stream goes on.
+    PointRefused = 19,
 }
 
 impl Kind {
-    const ALL: [Self; 16] = [
+    const ALL: [Self; 19] = [
         Self::Hello,
         Self::Welcome,
         Self::PresenceRequest,
@@ -77,6 +84,9 @@ impl Kind {
         Self::Failure,
         Self::Probe,
         Self::Probed,
+        Self::KeepPoint,
+        Self::PointKept,
+        Self::PointRefused,
     ];
 
     fn from_number(number: u8) -> Option<Self> {
@@ -210,7 +220,7 @@ mod tests {
         assert_eq!(spoil(0, b'G'), Err(FrameError::Magic(*b"GHST")));
         assert_eq!(spoil(4, 9), Err(FrameError::Version(9)));
         assert_eq!(spoil(5, 0), Err(FrameError::Kind(0)));
-        assert_eq!(spoil(5, 17), Err(FrameError::Kind(17)));
+        assert_eq!(spoil(5, 20), Err(FrameError::Kind(20)));
         assert_eq!(spoil(7, 1), Err(FrameError::Flags(256)));
         assert_eq!(spoil(11, 1), Err(FrameError::ControlTooLong((1 << 24) + 2)));
         assert_eq!(spoil(15, 1), Err(FrameError::PayloadTooLong(1 << 24)));

@@ -151,6 +151,41 @@ pub struct Failure {
     pub advice: Advice,
 }
 
+/// Asks the target to hold all volumes of the task as they are now, under a name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeepPoint {
+    /// Names the point; see [`is_point_name`].
+    pub point: String,
+}
+
+/// The volumes are held.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PointKept {
+    /// The name that was asked for.
+    pub point: String,
+}
+
+/// The volumes are not held at this point.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PointRefused {
+    /// The name that was asked for.
+    pub point: String,
+    /// For people: what is the matter and what to do.
+    pub reason: String,
+}
+
+/// The name of a point is at most this long, in bytes.
+const POINT_NAME_LIMIT_BYTES: usize = 64;
+
+/// Whether a text can be the name of a point: letters, digits, `-`, `_` and `.` of ASCII, 1 to 64.
+#[must_use]
+pub fn is_point_name(text: &str) -> bool {
+    (1..=POINT_NAME_LIMIT_BYTES).contains(&text.len())
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
+}
+
 /// 32 bytes, written as 64 hexadecimal digits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Hex32(pub [u8; 32]);
@@ -188,6 +223,9 @@ kinds! {
     ZeroRun => ZeroRun,
     Committed => Committed,
     Failure => Failure,
+    KeepPoint => KeepPoint,
+    PointKept => PointKept,
+    PointRefused => PointRefused,
 }
 
 #[cfg(test)]
@@ -249,6 +287,16 @@ mod tests {
         let packed = plain.replace("]]}", r#"]],"codec":"zstd"}"#);
         assert_eq!(serde_json::to_string(&chunk).unwrap(), packed);
         assert!(serde_json::from_str::<Chunk>(&packed.replace("zstd", "odd")).is_err());
+    }
+
+    #[test]
+    fn names_of_points_are_short_and_plain() {
+        for name in ["a", "0f3c-7_b.2", &"x".repeat(64)] {
+            assert!(is_point_name(name), "{name}");
+        }
+        for text in ["", "a b", "a/b", "ä", "a\n", &"x".repeat(65)] {
+            assert!(!is_point_name(text), "{text}");
+        }
     }
 
     #[test]

@@ -10,14 +10,16 @@ pub use frame::{
 };
 pub use message::{
     Advice, Announce, Chunk, ChunkRange, Committed, Failure, HashSource, HashesRequest, Hello,
-    HelloVolume, Hex32, Message, Welcome, ZeroRun,
+    HelloVolume, Hex32, KeepPoint, Message, PointKept, PointRefused, Welcome, ZeroRun,
+    is_point_name,
 };
 
 /// Versions of the protocol. The doc lines are its history.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
 pub enum Version {
-    /// First version: chunks, zero runs, journal and medium hashes, probes.
+    /// First version: chunks, zero runs, journal and medium hashes, probes. A later release keeps
+    /// points, too; an earlier one calls that an unknown kind of frame, and ends the stream.
     V1 = 1,
 }
 

@@ -34,6 +34,8 @@ pub(crate) enum Act {
     Void,
     /// The tracker begins anew.
     Anew,
+    /// Somebody asks for a point.
+    Point,
     /// The process dies.
     Die,
     /// Nothing.
@@ -58,6 +60,12 @@ struct State {
     at_freeze: Option<Vec<u8>>,
     lost: Vec<String>,
     audits: u32,
+    /// How many points were asked for.
+    points: u32,
+    /// The last point that the target holds, and what it must hold.
+    kept: Option<(String, Vec<u8>)>,
+    /// Why points are not held.
+    refused: Vec<String>,
     is_through: bool,
 }
 
@@ -113,6 +121,16 @@ impl Live {
         self.state.lock().unwrap().lost.clone()
     }
 
+    /// The last point that was kept, if any was, and what it must hold.
+    pub(crate) fn kept_point(&self) -> Option<(String, Vec<u8>)> {
+        self.state.lock().unwrap().kept.clone()
+    }
+
+    /// Why points are not held, as far as it was told.
+    pub(crate) fn refused_points(&self) -> Vec<String> {
+        self.state.lock().unwrap().refused.clone()
+    }
+
     /// How often marks were checked against the disk.
     pub(crate) fn audits(&self) -> u32 {
         self.state.lock().unwrap().audits
@@ -163,6 +181,11 @@ impl Live {
                 disk.zero(range.start, range.end - range.start).unwrap();
                 state.used = state.used.without(&Extents::whole(range.clone()));
                 state.marks.discarded = state.marks.discarded.union(&grains(&range));
+            }
+            Some(Act::Point) => {
+                state.points += 1;
+                let point = format!("point-{}", state.points);
+                self.control.lock().unwrap().request_point(&point);
             }
             Some(Act::WriteBack) => state.shown = state.used.clone(),
             Some(Act::Fail) => state.failures = 2,
@@ -277,6 +300,11 @@ impl Observer for Live {
         match event {
             Event::TrackingLost { reason, .. } => state.lost.push(reason.clone()),
             Event::PhaseBegan(Phase::Audit) => state.audits += 1,
+            Event::PointKept { point, .. } => {
+                let content = state.at_freeze.clone().unwrap();
+                state.kept = Some((point.clone(), content));
+            }
+            Event::PointFailed { reason, .. } => state.refused.push(reason.clone()),
             Event::Thawed { .. } => state.is_through = true,
             Event::SessionOpened { .. } => state.is_through = false,
             _ => {}

@@ -59,6 +59,7 @@ pub(crate) struct Pair {
     pub(crate) certificates: Certificates,
     pub(crate) port: Arc<Port>,
     pub(crate) sizes: Vec<u64>,
+    task: Mutex<Option<Arc<ReceivingTask>>>,
 }
 
 impl Pair {
@@ -76,6 +77,7 @@ impl Pair {
             certificates: Certificates::new("task-1"),
             port,
             sizes: sizes.to_vec(),
+            task: Mutex::default(),
         }
     }
 
@@ -121,11 +123,13 @@ impl Pair {
                 medium,
                 made_empty: true,
                 journal: self.path(&format!("journal-{index}")),
+                kept: self.path(&format!("kept-{index}")),
             }
         });
         let task = ReceivingTask::start("task-1", volumes.collect()).unwrap();
         let (name, tls) = (&self.certificates.name, &self.certificates.target);
         self.port.add(name, Arc::clone(tls), Arc::clone(&task));
+        *self.task.lock().unwrap() = Some(Arc::clone(&task));
         task
     }
 
@@ -136,10 +140,29 @@ impl Pair {
             medium,
             made_empty: false,
             journal: self.path("journal-0"),
+            kept: self.path("kept-0"),
         };
         let task = ReceivingTask::start("task-1", vec![volume]).unwrap();
         let tls = Arc::clone(&self.certificates.target);
         self.port.add(&self.certificates.name, tls, task);
+    }
+
+    /// The task that is being received.
+    pub(crate) fn task(&self) -> Arc<ReceivingTask> {
+        self.task.lock().unwrap().clone().unwrap()
+    }
+
+    /// What the receiver holds of the first volume at this point; nothing if it holds another point.
+    pub(crate) fn held(&self, point: &str) -> Option<Vec<u8>> {
+        let task = self.task();
+        let held = task.points().held()?;
+        if held.point != point {
+            return None;
+        }
+        let (_, volume) = task.points().volumes(point).unwrap().remove(0);
+        let mut bytes = vec![0; to_usize(volume.size_bytes())];
+        volume.read_at(&mut bytes, 0).unwrap();
+        Some(bytes)
     }
 
     /// Stops receiving, as a receiver that is shut down.

@@ -45,6 +45,7 @@ pub(crate) async fn target_assignments(
             volumes: task.plan.iter().map(assigned).collect(),
             committed: task.rules.launched,
             let_go: task.rules.target_is_free(),
+            boot: tasks::boots::order(app, &task).await?,
             logs_requested_at: logs::wanted_since(&task, now_ms()),
             task_id: task.row.id,
         });
@@ -85,6 +86,7 @@ pub(crate) async fn source_assignment(
         target_message,
         network_check: task.body.created.start_network_check == Some(true)
             && task.body.network.is_none(),
+        point: tasks::boots::wanted_point(&task),
         volumes: task
             .plan
             .iter()

@@ -1,4 +1,6 @@
-//! Pages of lists.
+//! Pages of lists, and batches.
+
+use std::collections::HashSet;
 
 use rehost_sms_api::errors::ErrorCode;
 use rehost_store::Page;
@@ -63,10 +65,11 @@ pub(crate) fn count(rows: i64) -> Option<u32> {
     u32::try_from(rows).ok()
 }
 
-/// Checks the ids of a batch (SMS: 1 to 50 of them).
-pub(crate) fn check_ids(ids: &[String]) -> Result<(), ApiError> {
+/// The ids of a batch (SMS: 1 to 50 of them), each once, in the order in which they are named.
+pub(crate) fn batch(ids: &[String]) -> Result<Vec<&String>, ApiError> {
     if (1..=50).contains(&ids.len()) {
-        Ok(())
+        let mut known = HashSet::new();
+        Ok(ids.iter().filter(|id| known.insert(*id)).collect())
     } else {
         Err(refuse(
             ErrorCode::Parameters,

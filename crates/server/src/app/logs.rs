@@ -122,10 +122,11 @@ pub(crate) async fn collect(
     })?;
     if let Some(target_id) = target_id {
         // If this comes to nothing the receiver learns of it with its next question.
-        app.store
-            .write(&[Write::TargetChanged(&target_id, None)])
-            .await?;
-        app.news_of(&target_id).await;
+        let changes = [
+            Write::TargetChanged(&target_id, None),
+            Write::News(&target_id),
+        ];
+        app.store.write(&changes).await?;
     }
     Ok(())
 }

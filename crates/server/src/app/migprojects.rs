@@ -216,6 +216,21 @@ pub(crate) async fn show(
     })
 }
 
+/// The id of the enterprise project that the sources of a migration project belong to.
+pub(crate) fn enterprise_project(row: &MigprojectRow) -> Result<String, ApiError> {
+    let settings: Settings = from_json(&row.body, "migration project")?;
+    Ok(enterprise_project_id(&settings.enterprise_project))
+}
+
+/// The id of an enterprise project by what clients call it. The one that everything belongs to which
+/// was put nowhere else has the name `default` and the id 0.
+pub(crate) fn enterprise_project_id(name: &str) -> String {
+    match name {
+        "" | "default" => "0".to_owned(),
+        other => other.to_owned(),
+    }
+}
+
 /// The projects of the caller's domain.
 pub(crate) async fn list(
     app: &App,

@@ -9,6 +9,7 @@ pub(crate) mod audit_log;
 pub(crate) mod certificates;
 pub(crate) mod checks;
 pub(crate) mod consistency_export;
+pub(crate) mod copy_plans;
 mod documents;
 mod kept;
 pub(crate) mod list;
@@ -24,8 +25,10 @@ pub(crate) mod table;
 pub(crate) mod targets;
 pub(crate) mod tasks;
 pub(crate) mod templates;
+mod turns;
 
 pub(crate) use assignments::{source_assignment, target_assignments};
+pub(crate) use turns::Turns;
 
 use std::ops::Deref;
 use std::sync::Arc;
@@ -38,7 +41,7 @@ use rehost_store::Store;
 use tokio::time::Instant;
 
 use crate::audit::AuditLog;
-use crate::errors::{ApiError, chain};
+use crate::errors::ApiError;
 use crate::identity::{Keystone, Known};
 use crate::tls::Trust;
 use crate::wakeups::Wakeups;
@@ -69,6 +72,8 @@ pub(crate) struct Parts {
     pub(crate) written: sources::Written,
     /// Tasks that were opened lately.
     pub(crate) opened: tasks::Opened,
+    /// Who plans onto the devices of a target, one after the other.
+    pub(crate) turns: Turns,
     /// Who calls, as far as that was looked up lately.
     pub(crate) known: Known,
     /// Whose tokens are good beside our own.
@@ -87,18 +92,6 @@ impl Deref for App {
 
     fn deref(&self) -> &Parts {
         &self.0
-    }
-}
-
-impl App {
-    /// Makes everybody who waits for news of a source or a target look again, here and at all
-    /// replicas. What they shall see is stored already, so a notification that is lost costs them
-    /// time and nothing else.
-    pub(crate) async fn news_of(&self, id: &str) {
-        self.wakeups.wake(id);
-        if let Err(error) = self.store.notify(id).await {
-            tracing::warn!(error = %chain(&error), "other replicas were not told of news");
-        }
     }
 }
 

@@ -104,7 +104,7 @@ pub(crate) async fn delete(app: &App, caller: &Caller, id: &str) -> Result<(), A
         Ok(true) => {
             tracing::info!(id, "target removed");
             app.known.changed(&app.store).await?;
-            app.news_of(id).await;
+            app.store.notify(id).await?;
             Ok(())
         }
         Ok(false) => Err(ErrorCode::TargetUnknown.into()),

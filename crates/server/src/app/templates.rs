@@ -8,7 +8,7 @@ use rehost_sms_api::bodies::{
 use rehost_sms_api::errors::ErrorCode;
 use rehost_store::{StoreError, TemplateFilter, TemplateRow};
 
-use super::list::{ONE, check_ids, count, given, page};
+use super::list::{ONE, batch, count, given, page};
 use super::stored::{from_json, to_json};
 use super::{App, retry, sources, tasks};
 use crate::clock::now_ms;
@@ -71,8 +71,7 @@ pub(crate) async fn update(
 
 /// Removes templates, one after the other; one that a task refers to ends it.
 pub(crate) async fn delete(app: &App, caller: &Caller, ids: &[String]) -> Result<(), ApiError> {
-    check_ids(ids)?;
-    for id in ids {
+    for id in batch(ids)? {
         retry!({
             let row = load(app, caller, id).await?;
             if app.store.is_template_in_use(id).await? {

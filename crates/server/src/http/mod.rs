@@ -2,6 +2,7 @@
 
 mod accounts;
 pub(crate) mod body;
+mod boots;
 mod documentation;
 mod iam;
 mod logs;

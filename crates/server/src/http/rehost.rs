@@ -7,15 +7,16 @@ use axum::response::{IntoResponse as _, Response};
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use rehost_sms_api::bodies::EmptyResult;
 use rehost_sms_api::rehost::{
-    CloudServerResponse, Health, JoinRequest, JoinTokenRequest, JoinTokenResponse, MigrationReport,
-    SourceAssignment, TargetAssignments, TargetList, TargetRegistration, TargetTaskReport,
+    CloudServerResponse, CopyPlan, Health, JoinRequest, JoinTokenRequest, JoinTokenResponse,
+    MigrationReport, SourceAssignment, TargetAssignments, TargetList, TargetRegistration,
+    TargetTaskReport,
 };
 use serde::Deserialize;
 
 use super::body::JsonBody;
 use super::path::{PathId, PathIds};
 use super::query::QueryOf;
-use crate::app::{self, App, proofs, reports, targets, tasks};
+use crate::app::{self, App, copy_plans, proofs, reports, targets, tasks};
 use crate::audit::AuditObject;
 use crate::errors::ApiError;
 use crate::identity::{self, Caller};
@@ -43,14 +44,19 @@ pub(super) async fn make_join_token(
 pub(super) async fn join(
     State(app): State<App>,
     JsonBody(body): JsonBody<JoinRequest>,
-) -> Result<Response, ApiError> {
-    let (answer, machine) = identity::join(&app, &body).await?;
-    let mut response = Json(answer).into_response();
-    let object = AuditObject(machine.id().to_owned());
+) -> Response {
+    let mut whom = None;
+    let mut response = match identity::join(&app, &body, &mut whom).await {
+        Ok(answer) => Json(answer).into_response(),
+        Err(error) => error.into_response(),
+    };
     // For the audit log, which else knows nobody on a route for everybody.
-    response.extensions_mut().insert(machine);
-    response.extensions_mut().insert(object);
-    Ok(response)
+    if let Some(machine) = whom {
+        let object = AuditObject(machine.id().to_owned());
+        response.extensions_mut().insert::<Caller>(machine);
+        response.extensions_mut().insert(object);
+    }
+    response
 }
 
 /// `GET /rehost/v1/targets`
@@ -116,6 +122,26 @@ pub(super) async fn report_target_task(
     JsonBody(body): JsonBody<TargetTaskReport>,
 ) -> Result<Json<EmptyResult>, ApiError> {
     tasks::report_target(&app, &caller, &task_id, &body).await?;
+    Ok(Json(EmptyResult {}))
+}
+
+/// `GET /rehost/v1/sources/{id}/copy-plan`
+pub(super) async fn copy_plan(
+    State(app): State<App>,
+    caller: Caller,
+    PathId(source_id): PathId,
+) -> Result<Json<CopyPlan>, ApiError> {
+    copy_plans::get(&app, &caller, &source_id).await.map(Json)
+}
+
+/// `PUT /rehost/v1/sources/{id}/copy-plan`
+pub(super) async fn put_copy_plan(
+    State(app): State<App>,
+    caller: Caller,
+    PathId(source_id): PathId,
+    JsonBody(body): JsonBody<CopyPlan>,
+) -> Result<Json<EmptyResult>, ApiError> {
+    copy_plans::put(&app, &caller, &source_id, &body).await?;
     Ok(Json(EmptyResult {}))
 }
 

@@ -7,7 +7,7 @@ use axum::routing::{delete, get, post, put};
 use rehost_sms_api::errors::{ErrorCode, GatewayReason};
 
 use super::{
-    accounts, documentation, iam, logs, migprojects, rehost, request_id, service, sources,
+    accounts, boots, documentation, iam, logs, migprojects, rehost, request_id, service, sources,
     task_settings, tasks, templates, versions,
 };
 use crate::app::App;
@@ -193,8 +193,29 @@ fn rehost_routes() -> Router<App> {
             put(rehost::report_target_task),
         )
         .route(
+            "/rehost/v1/targets/self/tasks/{task_id}/boots/{boot_id}",
+            put(boots::report),
+        )
+        .route(
+            "/rehost/v1/tasks/{task_id}/boot-settings",
+            get(boots::settings).put(boots::put_settings),
+        )
+        .route(
+            "/rehost/v1/tasks/{task_id}/rehearsals",
+            post(boots::rehearse),
+        )
+        .route("/rehost/v1/tasks/{task_id}/boots", get(boots::list))
+        .route(
+            "/rehost/v1/tasks/{task_id}/boots/{boot_id}",
+            get(boots::show),
+        )
+        .route(
             "/rehost/v1/targets/{target_id}",
             delete(rehost::delete_target),
+        )
+        .route(
+            "/rehost/v1/sources/{source_id}/copy-plan",
+            get(rehost::copy_plan).put(rehost::put_copy_plan),
         )
         .route(
             "/rehost/v1/tasks/{task_id}/assignment",

@@ -118,7 +118,7 @@ pub(super) async fn update_disks(
     PathId(id): PathId,
     JsonBody(body): JsonBody<PutDiskInfoReq>,
 ) -> Result<Json<EmptyResult>, ApiError> {
-    sources::update_disks(&app, &caller, &id, body).await?;
+    sources::update_disks(&app, &caller, &id, &body).await?;
     Ok(Json(EmptyResult {}))
 }
 

@@ -58,21 +58,57 @@ pub(crate) async fn make_join_token(
     })
 }
 
-/// Gives the holder of a join token an identity, which is also told to be noted. Whoever is second with the same token is refused.
+/// Gives the holder of a join token an identity. Whoever is second with the same token is refused.
+///
+/// `whom` becomes the machine, for the audit log. It becomes a machine without an id, in the domain of
+/// the token, if the token is known and the holder refused: somebody has a token that he should not
+/// have, or no more. Of each token that is noted once in a while, or its holder could fill the log;
+/// strangers without a token are in no domain's log.
 pub(crate) async fn join(
     app: &App,
     request: &JoinRequest,
-) -> Result<(JoinResponse, Caller), ApiError> {
+    whom: &mut Option<Caller>,
+) -> Result<JoinResponse, ApiError> {
     let trust = app.trust.as_ref().ok_or(ErrorCode::JoinTokenUnknown)?;
     let length = request.name.chars().count();
     if !(1..=64).contains(&length) || request.name.chars().any(char::is_control) {
         return Err(ErrorCode::JoinRequestInvalid.into());
     }
     let secret_hash = secret::hash(&request.secret);
+    let token = app.store.join_token(&secret_hash).await?;
+    let token = token.ok_or(ErrorCode::JoinTokenUnknown)?;
+    let joined = use_token(app, request, &token).await;
+    *whom = match &joined {
+        Ok((id, _)) => Some(machine(&token, request.role, id)),
+        Err(_) if app.known.is_refused_anew(&secret_hash) => {
+            Some(machine(&token, request.role, ""))
+        }
+        Err(_) => None,
+    };
+    let (id, certificate) = joined?;
+    tracing::info!(
+        id,
+        role = role_text(request.role),
+        name = request.name,
+        "joined"
+    );
+    Ok(JoinResponse {
+        id,
+        role: request.role,
+        certificate,
+        ca: trust.pem.clone(),
+    })
+}
+
+/// Turns a token into an identity: its id and its certificate.
+async fn use_token(
+    app: &App,
+    request: &JoinRequest,
+    token: &JoinTokenRow,
+) -> Result<(String, String), ApiError> {
     let now = now_ms();
     let role = role_text(request.role);
-    let token = check_token(app.store.join_token(&secret_hash).await?, role, now)?;
-
+    check_token(token, role, now)?;
     let id = secret::new_id();
     let certificate = app
         .ca
@@ -90,31 +126,26 @@ pub(crate) async fn join(
             .unwrap_or_default(),
         create_date: now,
     };
-    match app.store.join(&secret_hash, &identity, now).await {
-        Ok(()) => {}
-        Err(StoreError::Changed { .. }) => return Err(ErrorCode::JoinTokenUsed.into()),
-        Err(error) => return Err(error.into()),
+    match app.store.join(&token.secret_hash, &identity, now).await {
+        Ok(()) => Ok((id, certificate)),
+        Err(StoreError::Changed { .. }) => Err(ErrorCode::JoinTokenUsed.into()),
+        Err(error) => Err(error.into()),
     }
-    tracing::info!(id, role, name = request.name, "joined");
-    let who = match request.role {
-        JoinRole::Source => Who::Source { id: id.clone() },
-        JoinRole::Target => Who::Target { id: id.clone() },
-    };
-    let machine = Caller {
-        domain_id: token.domain_id,
-        who,
-    };
-    let answer = JoinResponse {
-        id,
-        role: request.role,
-        certificate,
-        ca: trust.pem.clone(),
-    };
-    Ok((answer, machine))
 }
 
-fn check_token(row: Option<JoinTokenRow>, role: &str, now: i64) -> Result<JoinTokenRow, ApiError> {
-    let row = row.ok_or(ErrorCode::JoinTokenUnknown)?;
+/// A machine of the domain of a token.
+fn machine(token: &JoinTokenRow, role: JoinRole, id: &str) -> Caller {
+    let id = id.to_owned();
+    Caller {
+        domain_id: token.domain_id.clone(),
+        who: match role {
+            JoinRole::Source => Who::Source { id },
+            JoinRole::Target => Who::Target { id },
+        },
+    }
+}
+
+fn check_token(row: &JoinTokenRow, role: &str, now: i64) -> Result<(), ApiError> {
     if row.used_by.is_some() {
         return Err(ErrorCode::JoinTokenUsed.into());
     }
@@ -124,7 +155,7 @@ fn check_token(row: Option<JoinTokenRow>, role: &str, now: i64) -> Result<JoinTo
     if row.role != role {
         return Err(ErrorCode::JoinTokenRole.into());
     }
-    Ok(row)
+    Ok(())
 }
 
 fn role_text(role: JoinRole) -> &'static str {

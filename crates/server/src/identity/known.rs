@@ -16,6 +16,8 @@ use crate::errors::ApiError;
 
 /// How long an answer of the database is believed.
 const LIFE: Duration = Duration::from_secs(10);
+/// How often the refusal of one join token is noted.
+const NOTED_EVERY: Duration = Duration::from_secs(60);
 /// What replicas call this in their notifications.
 pub(crate) const NOTIFICATION: &str = "identity";
 
@@ -25,6 +27,8 @@ pub(crate) struct Known {
     tokens: Remembered<(TokenRow, UserRow)>,
     keys: Remembered<(AccessKeyRow, UserRow)>,
     machines: Remembered<IdentityRow>,
+    /// Join tokens whose holders were refused lately.
+    refused: Remembered<()>,
 }
 
 impl Default for Known {
@@ -33,6 +37,7 @@ impl Default for Known {
             tokens: Remembered::new(LIFE),
             keys: Remembered::new(LIFE),
             machines: Remembered::new(LIFE),
+            refused: Remembered::new(NOTED_EVERY),
         }
     }
 }
@@ -87,6 +92,15 @@ impl Known {
             self.machines.remember(asked, fingerprint, found);
         }
         Ok(found)
+    }
+
+    /// Whether this join token was not refused for a while, so that its refusal is worth noting.
+    pub(super) fn is_refused_anew(&self, secret_hash: &str) -> bool {
+        let refused = self.refused.recall(secret_hash);
+        if let Err(asked) = refused {
+            self.refused.remember(asked, secret_hash, &());
+        }
+        refused.is_err()
     }
 
     /// Forgets everything, here and in all replicas: users, keys or tokens are not what they were.

@@ -5,7 +5,7 @@
 //! work has no memory of its own, nothing is lost with it.
 
 mod clean_up;
-mod log_collections;
+mod unanswered;
 
 use std::time::Duration;
 
@@ -36,10 +36,10 @@ const CLEAN_UP: Reconciler = Reconciler {
     run: |app| Box::pin(clean_up::run(app)),
 };
 
-const LOG_COLLECTIONS: Reconciler = Reconciler {
-    name: "log-collections",
+const UNANSWERED: Reconciler = Reconciler {
+    name: "unanswered",
     period: Duration::from_secs(15),
-    run: |app| Box::pin(log_collections::run(app)),
+    run: |app| Box::pin(unanswered::run(app)),
 };
 
 /// Works until `stop` becomes true.
@@ -47,7 +47,7 @@ pub(crate) async fn run(app: App, stop: watch::Receiver<bool>) {
     let holder = secret::new_id();
     tokio::join!(
         repeat(&app, &holder, CLEAN_UP, stop.clone()),
-        repeat(&app, &holder, LOG_COLLECTIONS, stop.clone()),
+        repeat(&app, &holder, UNANSWERED, stop.clone()),
         flush_audit(&app, stop.clone()),
         pass_on_notifications(&app, stop),
     );
@@ -97,11 +97,9 @@ async fn flush_audit(app: &App, mut stop: watch::Receiver<bool>) {
     }
 }
 
-/// Wakes those who wait here for what other replicas did.
+/// Wakes those who wait here for what was changed, by this replica or another one.
 async fn pass_on_notifications(app: &App, mut stop: watch::Receiver<bool>) {
-    let Some(mut notifications) = app.store.notifications() else {
-        return;
-    };
+    let mut notifications = app.store.notifications();
     loop {
         let notification = tokio::select! {
             _ = stop.wait_for(|stop| *stop) => return,

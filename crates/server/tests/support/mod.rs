@@ -315,6 +315,7 @@ pub fn target(name: &str) -> TargetRegistration {
             path: "/dev/sdx".into(),
             size_bytes: 1 << 30,
         }],
+        boots: false,
     }
 }
 

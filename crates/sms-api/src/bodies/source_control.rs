@@ -113,8 +113,8 @@ pub struct PutLogicalVolume {
     pub adjust_size: Option<u64>,
 }
 
-/// Body of `PUT /v3/sources/{source_id}/diskinfo` (SMS, UpdateDiskInfo). Replaces all disk
-/// information.
+/// Body of `PUT /v3/sources/{source_id}/diskinfo` (SMS, UpdateDiskInfo). Replaces the lists that it
+/// names.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct PutDiskInfoReq {
     /// Disks.

@@ -54,7 +54,7 @@ pub struct ShowsSpeedLimitsResponse {
 }
 
 /// Body of `POST /v3/tasks/{task_id}/configuration-setting` (SMS,
-/// UploadSpecialConfigurationSetting).
+/// UploadSpecialConfigurationSetting). Adds or replaces settings; a list without any takes all away.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[schema(example = json!({
     "configurations": [{ "config_key": "LINUX_CPU_LIMIT", "config_value": "50" }]
@@ -62,7 +62,7 @@ pub struct ShowsSpeedLimitsResponse {
 pub struct ConfigurationRequestBody {
     /// List of settings.
     #[serde(default, deserialize_with = "wire::null_as_default")]
-    #[schema(required)]
+    #[schema(nullable)]
     pub configurations: Vec<ConfigBody>,
 }
 

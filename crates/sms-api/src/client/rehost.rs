@@ -5,8 +5,9 @@ use std::io::{Read, Seek, Write};
 use super::call::Call;
 use super::{Client, ClientError};
 use crate::rehost::{
-    JoinRequest, JoinResponse, JoinRole, JoinTokenRequest, JoinTokenResponse, MigrationReport,
-    SourceAssignment, TargetAssignments, TargetList, TargetRegistration, TargetTaskReport,
+    Boot, BootList, BootReport, BootSettings, CopyPlan, JoinRequest, JoinResponse, JoinRole,
+    JoinTokenRequest, JoinTokenResponse, MigrationReport, OrderedBoot, SourceAssignment,
+    TargetAssignments, TargetList, TargetRegistration, TargetTaskReport,
 };
 
 /// A call below `/rehost/v1`.
@@ -97,12 +98,87 @@ impl Client {
         self.call_for_success(of_rehost("PUT", &["targets", "self", "tasks", task_id]).json(body))
     }
 
+    /// `PUT /rehost/v1/targets/self/tasks/{task_id}/boots/{boot_id}`: the receiver says what came of
+    /// a boot. Said again, it changes nothing.
+    ///
+    /// # Errors
+    /// [`ClientError`]
+    pub fn report_boot(
+        &self,
+        task_id: &str,
+        boot_id: &str,
+        body: &BootReport,
+    ) -> Result<(), ClientError> {
+        let path = ["targets", "self", "tasks", task_id, "boots", boot_id];
+        self.call_for_success(of_rehost("PUT", &path).json(body))
+    }
+
+    /// `GET /rehost/v1/tasks/{task_id}/boot-settings`
+    ///
+    /// # Errors
+    /// [`ClientError`]
+    pub fn boot_settings(&self, task_id: &str) -> Result<BootSettings, ClientError> {
+        self.call(of_rehost("GET", &["tasks", task_id, "boot-settings"]))
+    }
+
+    /// `PUT /rehost/v1/tasks/{task_id}/boot-settings`
+    ///
+    /// # Errors
+    /// [`ClientError`]
+    pub fn update_boot_settings(
+        &self,
+        task_id: &str,
+        body: &BootSettings,
+    ) -> Result<(), ClientError> {
+        self.call_for_success(of_rehost("PUT", &["tasks", task_id, "boot-settings"]).json(body))
+    }
+
+    /// `POST /rehost/v1/tasks/{task_id}/rehearsals`: has a copy of the target started.
+    ///
+    /// # Errors
+    /// [`ClientError`]; `REHOST.6002` if the target of the task starts nothing.
+    pub fn create_rehearsal(&self, task_id: &str) -> Result<OrderedBoot, ClientError> {
+        self.call(of_rehost("POST", &["tasks", task_id, "rehearsals"]))
+    }
+
+    /// `GET /rehost/v1/tasks/{task_id}/boots`
+    ///
+    /// # Errors
+    /// [`ClientError`]
+    pub fn list_boots(&self, task_id: &str) -> Result<BootList, ClientError> {
+        self.call(of_rehost("GET", &["tasks", task_id, "boots"]))
+    }
+
+    /// `GET /rehost/v1/tasks/{task_id}/boots/{boot_id}`
+    ///
+    /// # Errors
+    /// [`ClientError`]; `REHOST.6001` if there is no such boot.
+    pub fn show_boot(&self, task_id: &str, boot_id: &str) -> Result<Boot, ClientError> {
+        self.call(of_rehost("GET", &["tasks", task_id, "boots", boot_id]))
+    }
+
     /// `GET /rehost/v1/tasks/{task_id}/assignment`: what the agent is to do.
     ///
     /// # Errors
     /// [`ClientError`]
     pub fn source_assignment(&self, task_id: &str) -> Result<SourceAssignment, ClientError> {
         self.call(of_rehost("GET", &["tasks", task_id, "assignment"]))
+    }
+
+    /// `PUT /rehost/v1/sources/{source_id}/copy-plan`
+    ///
+    /// # Errors
+    /// [`ClientError`]
+    pub fn put_copy_plan(&self, source_id: &str, body: &CopyPlan) -> Result<(), ClientError> {
+        self.call_for_success(of_rehost("PUT", &["sources", source_id, "copy-plan"]).json(body))
+    }
+
+    /// `GET /rehost/v1/sources/{source_id}/copy-plan`
+    ///
+    /// # Errors
+    /// [`ClientError`]; `REHOST.3008` if there is none yet.
+    pub fn get_copy_plan(&self, source_id: &str) -> Result<CopyPlan, ClientError> {
+        self.call(of_rehost("GET", &["sources", source_id, "copy-plan"]))
     }
 
     /// `PUT /rehost/v1/tasks/{task_id}/report`

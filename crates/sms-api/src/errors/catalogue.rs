@@ -73,7 +73,6 @@ catalogue! {
     NotAnInteger "SMS.6404" 400 "A parameter is not an integer or out of range." "Correct the named parameter.";
     TimeFormat "SMS.6405" 400 "A time is malformed." "Write times of the day as HH:MM.";
     TooFewDisks "SMS.1311" 400 "The target has too few disks." "Name a target disk for every disk that is migrated, or leave out source disks.";
-    TooManySources "SMS.6501" 400 "There are too many source servers." "Delete source servers that are no longer needed.";
     FirmwareDiffers "SMS.6504" 400 "Source and target start by different firmware." "Choose a target that starts by the firmware of the source.";
     FileSystem "SMS.6509" 400 "The file system does not permit it." "Keep the size of the named volume.";
     NoDisks "SMS.6519" 400 "The source server has no disk that could be migrated." "Run the agent as root, so that it sees the disks.";
@@ -117,7 +116,6 @@ catalogue! {
     CannotDelete "SMS.7719" 400 "The task cannot be deleted in its present state." "Stop it first and wait until it is stopped.";
     OnlyContinuousSync "SMS.7721" 400 "Cloning and cut-over are possible only during continuous synchronisation." "Wait until the task is SYNCING; a task without syncing cuts over by itself.";
     OnlyAfterLaunch "SMS.7722" 400 "The task can be restarted only after the target has been launched." "Use start for a task that was paused or failed.";
-    DeleteNeedsAgent "SMS.7723" 400 "The task cannot be deleted while its agent is not connected." "Start the agent on the source server.";
     ChangestateMissing "SMS.7726" 400 "copystate or migrationcycle is missing." "Give both.";
     ChangestateEmpty "SMS.7727" 400 "copystate or migrationcycle is empty." "Give both a value of the API reference.";
     ChangestatePair "SMS.7728" 400 "copystate and migrationcycle do not fit each other." "Use a pair of the API reference.";
@@ -132,18 +130,7 @@ catalogue! {
     // What else SMS has a code for and a control plane of ours can say: findings of feasibility
     // checks, failures that agents report, limits of requests.
     SourceRecordGone "SMS.0507" 400 "The record of the source server is gone." "Restart the agent, so that it registers again.";
-    SourceDisksChanged "SMS.0515" 400 "The disks of the source server are no longer those of the task." "Make a new task for the disks as they are now.";
     MigrationFailed "SMS.1801" 400 "The migration failed." "Read the reason in the log of the agent and start the task again.";
-    MigrationPaused "SMS.1802" 400 "The migration was paused." "Start the task again.";
-    HeaderMissing "SMS.6015" 400 "A header is missing." "Send the named header.";
-    DomainIdInvalid "SMS.6035" 400 "The domain id is missing or malformed." "Give an id as listed by GET /v3/auth/domains.";
-    ProgressMalformed "SMS.6102" 400 "The progress report is malformed." "Compare the named member with the API reference.";
-    ProgressDisk "SMS.6103" 400 "The progress report names a disk that the task does not have." "Report the disks of the task.";
-    NoSpeedLimit "SMS.6302" 400 "The task has no speed limit." "Set one with POST /v3/tasks/{task_id}/speed-limit.";
-    AgentTooOld "SMS.6303" 400 "The agent is too old for this." "Install the agent of this control plane.";
-    TextEncoding "SMS.6401" 400 "A text is not UTF-8." "Send UTF-8.";
-    QuotaReached "SMS.6407" 400 "The quota is used up." "Delete what is no longer needed.";
-    CheckRunning "SMS.6502" 400 "The feasibility check has not ended." "Wait until the source server is waiting or unavailable.";
     OsVersion "SMS.6503" 400 "The version of the operating system is not supported." "Compare it with the list of supported versions.";
     FirmwareUnknown "SMS.6505" 400 "The firmware of the source server is not known." "Give firmware as BIOS or UEFI.";
     CpuUnknown "SMS.6506" 400 "The number of CPUs is not known." "Give cpu_quantity.";
@@ -158,34 +145,11 @@ catalogue! {
     BootLoaderUnsupported "SMS.6516" 400 "The boot loader is not GRUB." "Install GRUB.";
     RsyncMissing "SMS.6517" 400 "rsync is missing on the source server." "Install rsync, if files are migrated one by one.";
     RawDevices "SMS.6518" 400 "The source server uses raw devices." "Migrate what is on them by other means.";
-    CallerWithoutRole "SMS.6523" 403 "The caller has no role." "Have an administrator give one.";
-    BootPartition "SMS.6531" 400 "The boot partition is missing." "Include the disk that it is on.";
     SystemDiskFirst "SMS.6532" 400 "The system disk is not the first disk." "Put the system disk first.";
-    VssUnavailable "SMS.6533" 400 "The volume shadow copy service does not run." "Start it.";
-    UefiTargetNotMade "SMS.6535" 400 "A target that starts by UEFI cannot be made automatically." "Prepare one and name it.";
     SystemDiskLarge "SMS.6537" 400 "The system disk is larger than 1 TB." "Choose a target that can hold it.";
-    SourceFrozen "SMS.6542" 400 "The source server is frozen." "Have it released.";
     MuchData "SMS.6543" 400 "More than 1 TB has to be copied, which takes long." "Plan for it, or leave disks out.";
-    NetworkPoor "SMS.6544" 400 "The network between source and target is poor." "Check loss, delay and bandwidth of the way.";
     DiskSlow "SMS.6547" 400 "A disk of the source server answers slowly." "Migrate when there is less load.";
-    TargetAddress "SMS.6562" 400 "The address of the target cannot be used." "Give an address that the source reaches.";
-    InitrdMissing "SMS.6563" 400 "The initial ramdisk of the source server is missing." "Make it with the tools of the distribution.";
-    GrubModulesMissing "SMS.6564" 400 "GRUB lacks the modules for BIOS." "Install the package grub-pc-bin or its like.";
-    TargetAddressMissing "SMS.6602" 400 "The target has no address." "Give it one.";
-    OsConflict "SMS.6610" 400 "Source and target have different operating systems." "Choose a target of the same family.";
-    NoBlockMethodForOs "SMS.6616" 400 "This operating system cannot be migrated block by block." "Use another method.";
-    NoBlockMethodForKernel "SMS.6617" 400 "This kernel cannot be migrated block by block." "Use another method, or another kernel.";
-    NoDefaultProject "SMS.7304" 400 "There is no default migration project." "Make one the default.";
-    DefaultProjectExists "SMS.7313" 400 "There is a default migration project already." "Change the default with PUT /v3/migprojects/{mig_project_id}/default.";
-    RegionMismatch "SMS.7321" 400 "The region is not that of the migration project." "Use the region of the project.";
-    SourceIsTarget "SMS.7605" 400 "The source server is the target of a task." "Choose another machine.";
-    TaskNotOfSource "SMS.7606" 400 "The source server has no task." "Create one first.";
     LogsNotPossible "SMS.7707" 400 "The agent is too old to give its logs." "Install the agent of this control plane.";
-    ProjectInvalid "SMS.7724" 400 "The project is missing or not known." "Give project_id and project_name as listed by GET /v3/projects.";
-    RegionInvalid "SMS.7725" 400 "The region is not known." "Use the region of the control plane.";
-    TargetInvalid "SMS.8105" 400 "The target cannot be used." "List targets with GET /rehost/v1/targets and choose one that is connected.";
-    NoAccess "SMS.9003" 403 "The caller has no permission to this." "Have an administrator give the right role.";
-    EnterpriseProject "SMS.9005" 400 "The enterprise project cannot be used." "Use another one, or none.";
 
     // Rehost: joining.
     JoinTokenUnknown "REHOST.1001" 403 "There is no such join token." "Make one with rehost join-token and copy it whole.";
@@ -201,7 +165,10 @@ catalogue! {
     NotATarget "REHOST.2003" 403 "This route is for targets only." "Join as a target with rehost receive --join.";
     TargetRegistration "REHOST.2004" 400 "The registration of the target is malformed." "Correct the named member.";
     TaskNotOfTarget "REHOST.2005" 404 "The task is not bound to this target." "Fetch the assignments again.";
-    NotASource "REHOST.2006" 403 "This route is for the task's source server only." "Join as a source with rehost agent --join.";
+
+    // Rehost: starting what was received.
+    BootUnknown "REHOST.6001" 404 "There is no such boot." "List them with GET /rehost/v1/tasks/{task_id}/boots.";
+    NothingBoots "REHOST.6002" 400 "The target of this task starts nothing." "Start its receiver with --boot, choose a source server with a system disk, and leave start_target_server on.";
 
     // Rehost: reports and proofs.
     ProofAbsent "REHOST.3001" 404 "There is no proof of this task yet." "Wait until the final round has been compared.";
@@ -211,6 +178,7 @@ catalogue! {
     LogArchiveAbsent "REHOST.3005" 404 "There are no logs at this address, or no longer." "Collect the logs again, and use the new address.";
     LogArchiveTooLarge "REHOST.3006" 413 "The logs are too large." "Send 64 MiB at most.";
     LogsNotWanted "REHOST.3007" 409 "Nobody asked for the logs of this task." "Ask for them with POST /v3/tasks/{task_id}/log.";
+    CopyPlanAbsent "REHOST.3008" 404 "The agent of this source server has not said how it is going to copy." "Start the agent, and wait until it has registered.";
     UserUnknown "REHOST.5001" 404 "There is no user of this id." "List the users there are.";
     UserNameTaken "REHOST.5002" 409 "There is a user of this name already." "Choose another name.";
     OwnAccount "REHOST.5003" 409 "Nobody can take away their own rights." "Use another account for it.";

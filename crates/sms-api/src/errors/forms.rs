@@ -122,8 +122,6 @@ pub enum GatewayReason {
     AccessKeyLocked,
     /// There is no such route.
     NoSuchApi,
-    /// Too many requests.
-    Throttled,
 }
 
 impl GatewayReason {
@@ -132,7 +130,6 @@ impl GatewayReason {
     pub fn status(&self) -> u16 {
         match self {
             Self::NoSuchApi => 404,
-            Self::Throttled => 429,
             _ => 401,
         }
     }
@@ -142,7 +139,6 @@ impl GatewayReason {
     pub fn code(&self) -> &'static str {
         match self {
             Self::NoSuchApi => "APIGW.0101",
-            Self::Throttled => "APIGW.0308",
             _ => "APIGW.0301",
         }
     }
@@ -152,9 +148,6 @@ impl GatewayReason {
     pub fn body(&self, request_id: &str) -> GatewayBody {
         let why = match self {
             Self::NoSuchApi => return self.plain("The API does not exist", request_id),
-            Self::Throttled => {
-                return self.plain("The throttling threshold has been reached", request_id);
-            }
             Self::NothingSent => "x-auth-token not found",
             Self::BadToken => "decrypt token fail",
             Self::TokenExpired { expires_at } => {

@@ -85,7 +85,6 @@ fn write_gateway(text: &mut String) {
             GatewayReason::NoSuchApi,
             "Compare method and path with the documentation.",
         ),
-        (GatewayReason::Throttled, "Ask less often."),
     ];
     let _ = writeln!(
         text,

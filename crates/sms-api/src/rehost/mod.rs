@@ -5,6 +5,8 @@
 //! additions, and a client that knows only SMS never meets them.
 
 mod audit;
+mod boot;
+mod copy_plan;
 mod domains;
 mod join;
 mod report;
@@ -13,6 +15,11 @@ mod target;
 mod users;
 
 pub use audit::{AuditRecord, AuditRecordList, ExportAuditQuery, ListAuditQuery};
+pub use boot::{
+    Addressing, Boot, BootCard, BootFirmware, BootList, BootOrder, BootProbe, BootProbeOutcome,
+    BootPurpose, BootReport, BootSettings, CardAddressing, OrderedBoot,
+};
+pub use copy_plan::{ChangeMethod, ConsistencyGrade, CopyPlan, DiskCopyPlan};
 pub use domains::{CreateDomainRequest, CreatedDomain, TenantDomain, TenantDomainList};
 pub use join::{
     JoinRequest, JoinResponse, JoinRole, JoinToken, JoinTokenError, JoinTokenRequest,

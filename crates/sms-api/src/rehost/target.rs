@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
+use super::boot::BootOrder;
+
 /// Body of `PUT /rehost/v1/targets/self`: what a receiver offers. Sent on start and on change.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
 pub struct TargetRegistration {
@@ -17,6 +19,9 @@ pub struct TargetRegistration {
     /// Existing block devices that may be overwritten.
     #[serde(default)]
     pub devices: Vec<TargetDevice>,
+    /// Whether it starts what it has received: in rehearsals, and to end a cut-over.
+    #[serde(default)]
+    pub boots: bool,
 }
 
 /// An existing block device on a target.
@@ -113,6 +118,9 @@ pub struct TargetAssignment {
     /// when this is false, because they are to be synchronised once more.
     #[serde(default)]
     pub let_go: bool,
+    /// What is to be started, and kept running; absent if nothing is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub boot: Option<BootOrder>,
     /// When the logs were asked for that the receiver shall send once, milliseconds since 1970;
     /// absent if none are wanted now.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -209,6 +217,9 @@ pub struct SourceAssignment {
     /// Whether the link is to be measured before the copy begins.
     #[serde(default)]
     pub network_check: bool,
+    /// The point that the target shall keep for a rehearsal; absent if none is wanted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub point: Option<String>,
     /// Which disks go where.
     pub volumes: Vec<MappedVolume>,
 }

@@ -173,6 +173,8 @@ async fn tasks_are_filtered_counted_and_cut(store: &Store) {
     assert_eq!(listed(of_source, ALL).await, ("t4".into(), 1));
     let of_project = |filter: &mut TaskFilter| filter.enterprise_project = Some("e3".into());
     assert_eq!(listed(of_project, ALL).await, ("t3".into(), 1));
+    let of_migproject = |filter: &mut TaskFilter| filter.migproject = Some("p3".into());
+    assert_eq!(listed(of_migproject, ALL).await, ("t3".into(), 1));
 }
 
 async fn no_list_crosses_tenants(store: &Store) {

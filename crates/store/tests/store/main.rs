@@ -14,6 +14,7 @@ mod projects;
 mod replicas;
 mod rows;
 mod tasks;
+mod tls;
 mod visits;
 
 use rehost_store::{Database, Page, Store};

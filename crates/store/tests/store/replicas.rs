@@ -1,10 +1,10 @@
 //! Several control planes over one PostgreSQL.
 
-use rehost_store::{Notification, Store, StoreError};
+use rehost_store::{Notification, Store, StoreError, Write};
 use rehost_testkit::PostgresCluster;
 
-use crate::Place;
-use crate::rows::source;
+use crate::rows::{assert_changed, source};
+use crate::{Place, on_both};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn replicas_may_start_at_once() {
@@ -30,22 +30,13 @@ async fn replicas_may_start_at_once() {
     }
 }
 
-#[tokio::test]
-async fn one_process_needs_no_notifications() {
-    let place = Place::sqlite();
-    let store = place.open().await;
-    assert!(store.notifications().is_none());
-    store.notify("key").await.unwrap();
-    store.close().await;
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_one_replica_tells_the_others_hear_and_a_break_is_told() {
     let mut cluster = PostgresCluster::start().unwrap();
     let database = cluster.database().unwrap().parse().unwrap();
     let store = Store::open(&database).await.unwrap();
     let other = Store::open(&database).await.unwrap();
-    let mut told = store.notifications().unwrap();
+    let mut told = store.notifications();
     assert_eq!(told.next().await, Notification::Everything);
     other.notify("s1").await.unwrap();
     assert_eq!(told.next().await, Notification::Key("s1".into()));
@@ -67,4 +58,35 @@ async fn a_server_that_is_not_there_is_named_without_its_password() {
     let said = format!("{error} {error:?}");
     assert!(said.contains("127.0.0.1:1/rehost"), "{said}");
     assert!(!said.contains("hush"), "{said}");
+}
+
+on_both!(news_come_with_the_change_that_they_are_of_or_not_at_all);
+
+async fn news_come_with_the_change_that_they_are_of_or_not_at_all(store: &Store) {
+    store.insert_source(&source("s1")).await.unwrap();
+    let row = store.source("s1").await.unwrap().unwrap();
+    let mut told = store.notifications();
+    assert_eq!(told.next().await, Notification::Everything);
+
+    let change = [Write::UpdateSource(&row), Write::News("s1")];
+    store.write(&change).await.unwrap();
+    assert_eq!(told.next().await, Notification::Key("s1".into()));
+    let late = [Write::News("late"), Write::UpdateSource(&row)];
+    assert_changed(store.write(&late).await);
+    store.notify("next").await.unwrap();
+    assert_eq!(told.next().await, Notification::Key("next".into()));
+}
+
+#[tokio::test]
+async fn whoever_cannot_keep_up_with_one_process_looks_at_everything() {
+    let place = Place::sqlite();
+    let store = place.open().await;
+    let mut told = store.notifications();
+    assert_eq!(told.next().await, Notification::Everything);
+    for _ in 0..10_000 {
+        store.notify("key").await.unwrap();
+    }
+    assert_eq!(told.next().await, Notification::Everything);
+    assert_eq!(told.next().await, Notification::Key("key".into()));
+    store.close().await;
 }

@@ -37,6 +37,7 @@ pub(crate) fn task(id: &str, source_id: &str, target_id: Option<&str>) -> TaskRo
         source_id: source_id.into(),
         target_id: target_id.map(str::to_owned),
         template_id: None,
+        clone_template_id: None,
         name: format!("task-{id}"),
         state: "READY".into(),
         phase: "replicate".into(),

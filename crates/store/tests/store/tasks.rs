@@ -78,6 +78,8 @@ async fn options_are_merged_and_speed_windows_replaced(store: &Store) {
     assert_eq!(of_many, merged.map(|option| ("t1".to_owned(), option)));
     assert!(store.options_of_tasks(&[]).await.unwrap().is_empty());
     assert_changed(store.put_options("gone", &first).await);
+    store.delete_options("t1").await.unwrap();
+    assert!(store.options("t1", None).await.unwrap().is_empty());
 
     assert!(store.speed_limits("t1").await.unwrap().is_none());
     store.put_speed_limits("t1", "[1]").await.unwrap();

@@ -1,5 +1,6 @@
 //! `rehost tasks`: migrations, from creating one to its proof.
 
+mod boots;
 mod create;
 mod log;
 mod network_check;
@@ -40,6 +41,11 @@ pub(crate) enum Command {
     Sync(One),
     /// Freeze the source, send what still differs, prove equality.
     Cutover(One),
+    /// Start a machine from the copy while synchronisation goes on, see it start, throw it away.
+    #[command(after_help = boots::REHEARSE_HELP)]
+    Rehearse(boots::Rehearse),
+    /// List rehearsals and starts of the target, or show what one of them changed and said.
+    Boots(boots::Boots),
     /// End the consistency check that is going on; the task ends without a proof.
     SkipCheck(One),
     /// Measure the link from the source to the target; for a task that is paused or failed.
@@ -83,6 +89,8 @@ pub(crate) fn run(command: &Command) -> Result<ExitCode> {
         Command::Stop(options) => steer::act(options, "stop"),
         Command::Sync(options) => steer::act(options, "restart"),
         Command::Cutover(options) => steer::act(options, "cutover"),
+        Command::Rehearse(options) => return boots::rehearse(options),
+        Command::Boots(options) => boots::boots(options),
         Command::SkipCheck(options) => steer::act(options, "skip"),
         Command::NetworkCheck(options) => return network_check::run(options),
         Command::Log(options) => return log::run(options),

@@ -10,7 +10,8 @@ use rehost_sms_api::bodies::{
 
 use super::{One, network_check};
 use crate::operator::{
-    LoginOptions, OutputOptions, all_tasks, find_task, forecast_in_words, report_table, time,
+    LoginOptions, OutputOptions, WithCopyPlan, all_tasks, copy_plan, copy_plan_in_words, find_task,
+    forecast_in_words, report_table, time,
 };
 use crate::output;
 
@@ -83,10 +84,15 @@ pub(super) fn show(options: &One) -> Result<()> {
     let client = options.login.client()?;
     let id = find_task(&client, &options.task)?.id.unwrap_or_default();
     let task = client.show_task(&id).context("show task")?;
-    if options.shown.json {
-        return output::print_json(&task);
-    }
     let source = task.source_server.as_ref();
+    let source_id = source.and_then(|source| source.id.as_deref());
+    let plan = source_id.and_then(|source_id| copy_plan(&client, source_id));
+    if options.shown.json {
+        return output::print_json(&WithCopyPlan {
+            shown: &task,
+            copy_plan: plan.as_ref(),
+        });
+    }
     // There is none before the first round, and a task can be shown without.
     let forecast = client.get_report(&id).ok();
     let forecast = forecast.as_ref().and_then(forecast_in_words);
@@ -133,6 +139,9 @@ pub(super) fn show(options: &One) -> Result<()> {
         .collect();
     output::print(&output::table(&facts))?;
     output::print(&format!("\n{}", output::table(&disk_rows(&task))))?;
+    if let Some(plan) = &plan {
+        output::print(&format!("\n{}", copy_plan_in_words(plan)))?;
+    }
     output::print(&format!("\n{}", output::table(&subtask_rows(&task))))
 }
 

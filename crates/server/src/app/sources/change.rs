@@ -7,7 +7,6 @@ use rehost_sms_api::bodies::{
     PostSourceServerBody, PutCopyStateReq, PutDisk, PutDiskInfoReq, PutSourceServerBody,
     PutVolumeGroups, RecordId,
 };
-use rehost_sms_api::errors::ErrorCode;
 use rehost_store::{SourceRow, Write};
 
 use super::inventory::{inventory, keep_choices, number_records, rules_inventory};
@@ -17,7 +16,7 @@ use crate::app::stored::to_json;
 use crate::app::tasks::{self, Scene};
 use crate::app::{App, migprojects, retry};
 use crate::clock::now_ms;
-use crate::errors::{ApiError, refuse, refuse_text};
+use crate::errors::{ApiError, refuse_text};
 use crate::identity::Caller;
 
 /// Takes a report on a source server (SMS, UpdateCopyState), and lets its task follow.
@@ -65,8 +64,9 @@ pub(crate) async fn update(
             source.name.clone_from(name);
         }
         if let Some(project) = body.migprojectid.as_ref().filter(|id| !id.is_empty()) {
-            migprojects::load(app, caller, project).await?;
+            let row = migprojects::load(app, caller, project).await?;
             source.migproject.clone_from(project);
+            source.enterprise_project = migprojects::enterprise_project(&row)?;
         }
         // SMS: choices take effect only while the server waits for its target to be configured.
         if waits_for_configuration(app, &source).await? {
@@ -82,16 +82,15 @@ pub(crate) async fn update(
     })
 }
 
-/// Replaces the disks of a source server (SMS, UpdateDiskInfo); has no effect once there is a task.
+/// Replaces the disks of a source server, its volume groups and its btrfs, or those of them that the
+/// body names (SMS, UpdateDiskInfo); has no effect once there is a task. Terraform names only what
+/// differs from what it last saw.
 pub(crate) async fn update_disks(
     app: &App,
     caller: &Caller,
     id: &str,
-    body: PutDiskInfoReq,
+    body: &PutDiskInfoReq,
 ) -> Result<(), ApiError> {
-    let Some(disks) = body.disks else {
-        return Err(refuse(ErrorCode::IncompleteBody, "It lacks disks."));
-    };
     retry!({
         let mut source = load(app, caller, id).await?;
         if !waits_for_configuration(app, &source).await? {
@@ -99,9 +98,9 @@ pub(crate) async fn update_disks(
         }
         let before = inventory(&source)?;
         let mut inventory = before.clone();
-        inventory.disks = Some(disks.clone());
-        inventory.volume_groups = Some(body.volumegroups.clone().unwrap_or_default());
-        inventory.btrfs_list = Some(body.btrfs_list.clone().unwrap_or_default());
+        inventory.disks = body.disks.clone().or(inventory.disks);
+        inventory.volume_groups = body.volumegroups.clone().or(inventory.volume_groups);
+        inventory.btrfs_list = body.btrfs_list.clone().or(inventory.btrfs_list);
         number_records(&mut inventory);
         keep_choices(&before, &mut inventory);
         take_checks(&mut source, &inventory, now_ms())?;

@@ -4,7 +4,7 @@
 use rehost_migration::task::{Action, Event};
 
 use super::{is_connected, load, words};
-use crate::app::list::check_ids;
+use crate::app::list::batch;
 use crate::app::tasks::Scene;
 use crate::app::{App, retry};
 use crate::clock::now_ms;
@@ -13,8 +13,7 @@ use crate::identity::Caller;
 
 /// Removes source servers, one after the other; the first that cannot be removed ends it.
 pub(crate) async fn delete(app: &App, caller: &Caller, ids: &[String]) -> Result<(), ApiError> {
-    check_ids(ids)?;
-    for id in ids {
+    for id in batch(ids)? {
         retry!({
             let source = load(app, caller, id).await?;
             let now = now_ms();

@@ -13,7 +13,7 @@ use rehost_store::{SourceRow, StoreError, Write};
 use super::inventory::{inventory, keep_choices, number_records};
 use super::set_words;
 use crate::app::stored::to_json;
-use crate::app::{App, checks, retry};
+use crate::app::{App, checks, migprojects, retry};
 use crate::clock::now_ms;
 use crate::errors::{ApiError, refuse};
 use crate::identity::Caller;
@@ -36,7 +36,7 @@ pub(crate) async fn register(
     number_records(&mut body);
     let stored_id = body.id.take().filter(|id| !id.is_empty());
     let body = body;
-    let id = retry!({
+    retry!({
         let known = match (&stored_id, &owner) {
             (Some(id), _) => app.store.source(id).await?,
             (None, _) => None,
@@ -52,9 +52,7 @@ pub(crate) async fn register(
             return register_again(app, row, &body).await;
         }
         register_new(app, caller, owner.clone(), &body).await
-    })?;
-    app.news_of(&id).await;
-    Ok(id)
+    })
 }
 
 async fn register_new(
@@ -64,6 +62,10 @@ async fn register_new(
     body: &PostSourceServerBody,
 ) -> Result<String, ApiError> {
     let project = app.store.default_migproject(&caller.domain_id).await?;
+    let enterprise_project = match &project {
+        Some(project) => migprojects::enterprise_project(project)?,
+        None => migprojects::enterprise_project_id(""),
+    };
     let now = now_ms();
     let mut row = SourceRow {
         id: secret::new_id(),
@@ -75,7 +77,7 @@ async fn register_new(
         state: String::new(),
         migration_cycle: String::new(),
         migproject: project.map(|project| project.id).unwrap_or_default(),
-        enterprise_project: "0".to_owned(),
+        enterprise_project,
         inventory: String::new().into(),
         checks: String::new(),
         add_date: now,
@@ -128,7 +130,8 @@ async fn register_again(
         take_inventory(&mut row, &body)?;
         take_checks(&mut row, &body, now)?;
     }
-    app.store.write(&[Write::UpdateSource(&row)]).await?;
+    let changes = [Write::UpdateSource(&row), Write::News(&row.id)];
+    app.store.write(&changes).await?;
     app.store.touch_source(&row.id, now);
     Ok(row.id)
 }

@@ -12,7 +12,7 @@ use super::inventory::inventory;
 use super::load;
 use super::written::push_shown;
 use crate::app::App;
-use crate::app::list::{count, enterprise_project, page};
+use crate::app::list::{count, enterprise_project, given, page};
 use crate::app::tasks::{self, Task};
 use crate::errors::{ApiError, refuse};
 use crate::identity::Caller;
@@ -66,6 +66,7 @@ pub(crate) async fn errors(
     let filter = TaskFilter {
         states: failed.map(|state| state.as_str().to_owned()).collect(),
         enterprise_project: enterprise_project(query.enterprise_project_id),
+        migproject: given(query.migproject),
         ..TaskFilter::of(&caller.domain_id)
     };
     let (rows, total) = app.store.tasks(&filter, page).await?;

@@ -6,7 +6,7 @@ use rehost_sms_api::bodies::{UpdateTaskStatusReq, UploadLogRequestBody};
 use rehost_sms_api::errors::ErrorCode;
 
 use super::{Scene, load};
-use crate::app::{App, logs, retry, sources};
+use crate::app::{App, logs, retry, sources, templates};
 use crate::clock::now_ms;
 use crate::errors::{ApiError, refuse, refuse_text};
 use crate::identity::Caller;
@@ -43,6 +43,10 @@ pub(crate) async fn act(
         };
         return logs::collect(app, caller, id, &body).await;
     }
+    let template = body.template_id.as_ref().filter(|id| !id.is_empty());
+    if let Some(template) = template {
+        templates::load(app, caller, template).await?;
+    }
     retry!({
         let task = load(app, caller, id).await?;
         let source = app.store.source(&task.row.source_id).await?;
@@ -60,6 +64,12 @@ pub(crate) async fn act(
         if let (Action::NetworkCheck, Some(task)) = (action, &mut scene.task) {
             // Nobody shall take the figures of an earlier check for those of this one.
             task.body.network = None;
+        }
+        if let (Action::CloneTest { .. }, Some(template), Some(task)) =
+            (action, template, &mut scene.task)
+        {
+            task.body.created.clonevm_template_id = Some(template.clone());
+            task.row.clone_template_id = Some(template.clone());
         }
         if let (Some(wanted), Some(task)) = (body.is_need_consistency_check, &mut scene.task) {
             task.body.created.is_need_consistency_check = Some(wanted);

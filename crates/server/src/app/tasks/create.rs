@@ -42,6 +42,10 @@ pub(crate) async fn create(app: &App, caller: &Caller, body: PostTask) -> Result
     let id = secret::new_id();
     // Made once: certificates depend on the id alone.
     let certificates = certificates::mint(&id).await?;
+    let _turn = match offers_devices(&target)? {
+        true => Some(app.turns.take(&target.id).await),
+        false => None,
+    };
     retry!({
         let source = sources::load(app, caller, source_id).await?;
         let now = now_ms();
@@ -50,7 +54,12 @@ pub(crate) async fn create(app: &App, caller: &Caller, body: PostTask) -> Result
         let target = target.ok_or(ErrorCode::TargetMissing)?;
         check_method(&body, &source)?;
         let plan = plan(app, &source, &target, wanted).await?;
+        let boots = boots(&source, &target, &body, &plan)?;
         let task = new_task(&id, &source, &target, &body, plan, now);
+        let task = Task {
+            rules: task.rules.with_boots(boots),
+            ..task
+        };
         let mut source = source;
         if body.need_migration_test == Some(true) {
             let ready = task.rules.source();
@@ -199,6 +208,24 @@ async fn plan(
     Ok(volumes.into_iter().map(Volume::from).collect())
 }
 
+/// Whether the target starts what it will have received (SMS, CreateTask: `start_target_server`, which
+/// is on unless it is switched off). Without a system disk there is nothing to start, and agents of
+/// others keep no points for rehearsals.
+fn boots(
+    source: &SourceRow,
+    target: &TargetRow,
+    body: &PostTask,
+    plan: &[Volume],
+) -> Result<bool, ApiError> {
+    let wanted = body.start_target_server != Some(false) && source.owner.is_some();
+    if !wanted || !targets::registration(target)?.boots {
+        return Ok(false);
+    }
+    let inventory = sources::rules_inventory(&sources::inventory(source)?);
+    let mut disks = inventory.disks.iter().filter(|disk| disk.system);
+    Ok(disks.any(|disk| plan.iter().any(|volume| volume.source_disk == disk.name)))
+}
+
 fn offers_devices(target: &TargetRow) -> Result<bool, ApiError> {
     Ok(!targets::registration(target)?.devices.is_empty())
 }
@@ -261,6 +288,7 @@ fn new_task(
             source_id: source.id.clone(),
             target_id: Some(target.id.clone()),
             template_id: body.vm_template_id.clone().filter(|id| !id.is_empty()),
+            clone_template_id: body.clonevm_template_id.clone().filter(|id| !id.is_empty()),
             name: body.name.clone().unwrap_or_default(),
             state: String::new(),
             phase: String::new(),

@@ -5,7 +5,7 @@ use rehost_migration::task::{Action, Event};
 use rehost_sms_api::errors::ErrorCode;
 
 use super::{Scene, load};
-use crate::app::list::check_ids;
+use crate::app::list::batch;
 use crate::app::{App, retry, sources};
 use crate::clock::now_ms;
 use crate::errors::ApiError;
@@ -13,8 +13,7 @@ use crate::identity::Caller;
 
 /// Removes tasks, one after the other; the first that cannot be removed ends it.
 pub(crate) async fn delete(app: &App, caller: &Caller, ids: &[String]) -> Result<(), ApiError> {
-    check_ids(ids)?;
-    for id in ids {
+    for id in batch(ids)? {
         retry!({
             let task = load(app, caller, id).await?;
             let source = app.store.source(&task.row.source_id).await?;

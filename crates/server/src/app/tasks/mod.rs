@@ -1,6 +1,7 @@
 //! Migration tasks: making, showing, driving, removing.
 
 mod act;
+pub(crate) mod boots;
 mod create;
 mod delete;
 mod placement;
@@ -9,6 +10,7 @@ mod report;
 mod scene;
 mod settings;
 mod show;
+mod target_view;
 mod update;
 mod views;
 

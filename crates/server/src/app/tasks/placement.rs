@@ -18,7 +18,7 @@ pub(super) async fn place(
 ) -> Result<TargetRow, ApiError> {
     let given = |id: &'_ Option<String>| id.clone().filter(|id| !id.is_empty());
     let template = given(&body.vm_template_id);
-    if let Some(id) = &template {
+    for id in template.iter().chain(&given(&body.clonevm_template_id)) {
         templates::load(app, caller, id).await?;
     }
     match (given(&wanted.vm_id), template) {

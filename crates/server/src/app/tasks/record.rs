@@ -5,10 +5,11 @@ use rehost_migration::task::{Aside, Task as Rules};
 use rehost_sms_api::bodies::{
     CloneServer, NetworkCheckInfoRequestBody, PostTask, SubTask, TargetServer, UpdateTaskSpeedReq,
 };
-use rehost_sms_api::rehost::{ImageFormat, TargetTaskReport};
+use rehost_sms_api::rehost::{BootSettings, ImageFormat, TargetTaskReport};
 use rehost_store::{TaskFigures, TaskRow};
 use serde::{Deserialize, Serialize};
 
+use super::boots::Ordered;
 use crate::app::logs::LogCollection;
 use crate::app::stored::{from_json, to_json};
 use crate::errors::ApiError;
@@ -44,6 +45,12 @@ pub(crate) struct Body {
     pub(crate) logs: Option<LogCollection>,
     /// How often in a row the speed limit was exceeded.
     pub(crate) exceedances: u32,
+    /// Whether the target starts what it has received. A task that is open has it in its `rules`.
+    pub(crate) boots: bool,
+    /// How it is started.
+    pub(crate) boot_settings: BootSettings,
+    /// What is to be started, or runs.
+    pub(crate) boot: Option<Ordered>,
 }
 
 impl Body {
@@ -100,6 +107,7 @@ impl Task {
                     .map_err(|error| damaged(Box::new(error)))?,
                 continuous: row.continuous != 0,
                 launched: row.launched != 0,
+                boots: body.boots,
                 aside: body.aside,
             },
             body,
@@ -131,6 +139,7 @@ impl Task {
         row.launched = i64::from(self.rules.launched);
         row.body = to_json(&Body {
             aside: self.rules.aside,
+            boots: self.rules.boots,
             ..self.body.clone()
         })?;
         row.plan = to_json(&self.plan)?;

@@ -187,7 +187,7 @@ pub(crate) async fn report_target(
     let target_id = caller.target()?;
     let too_long = report.message.len() > MAX_MESSAGE
         || report.paths.iter().any(|path| path.len() > MAX_MESSAGE);
-    let source_id = retry!({
+    retry!({
         let row = app.store.task(task_id).await?;
         let row = row.filter(|row| row.target_id.as_deref() == Some(target_id));
         let mut task = Task::open(row.ok_or(ErrorCode::TaskNotOfTarget)?)?;
@@ -198,13 +198,11 @@ pub(crate) async fn report_target(
             ));
         }
         task.target_report = Some(report.clone());
-        app.store
-            .write(&[Write::UpdateTask(&task.close()?)])
-            .await?;
-        Ok(task.row.source_id)
+        let row = task.close()?;
+        let news = Write::News(&row.source_id);
+        Ok(app.store.write(&[Write::UpdateTask(&row), news]).await?)
     })?;
     tracing::info!(task_id, target_id, state = ?report.state, "target reported");
     app.store.touch_target(target_id, now_ms());
-    app.news_of(&source_id).await;
     Ok(())
 }

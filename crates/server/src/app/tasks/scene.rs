@@ -5,12 +5,13 @@
 
 use rehost_migration::subtask::{SubtaskName, UserOp};
 use rehost_migration::task::{
-    Action, After, AgentEvent, CommandResult, Event, Mailbox, TaskState, Transition,
+    Action, After, AgentEvent, CommandResult, Event, Mailbox, TargetEvent, TaskState, Transition,
 };
 use rehost_sms_api::errors::ErrorCode;
 use rehost_store::{SourceRow, TaskRow, Write};
 use serde_json::{Value, json};
 
+use super::boots;
 use super::record::Task;
 use crate::app::mailbox::param_of;
 use crate::app::stored::to_json;
@@ -88,6 +89,7 @@ impl Scene {
             );
             let was = std::mem::replace(&mut task.rules, rules);
             note_times(task, self.now);
+            boots::follow(task, was);
             // A reason that was kept is of no interest any more once the task is driven on.
             let driven = matches!(event, Event::Operator(_));
             if (driven || was_failed) && !rules.state.is_failed() {
@@ -106,6 +108,7 @@ impl Scene {
         let refused = matches!(
             event,
             Event::Agent(AgentEvent::Command(_, CommandResult::Fail))
+                | Event::Target(TargetEvent::NotBooted)
         );
         if refused && transition.task != After::Same && !task.rules.state.is_failed() {
             task.row.error_json = self.failure.take();
@@ -155,7 +158,7 @@ impl Scene {
         }
     }
 
-    /// Stores what changed since `before` was read, and wakes whoever waits for it.
+    /// Stores what changed since `before` was read, with news for whoever waits for it.
     pub(crate) async fn commit(&self, app: &App, before: &SourceRow) -> Result<(), ApiError> {
         let task = self.task.as_ref().map(Task::close).transpose()?;
         let mut changes = Vec::new();
@@ -166,15 +169,18 @@ impl Scene {
         match (&task, &self.stored) {
             (Some(_), Some(stored)) if self.gone => {
                 changes.push(Write::DeleteTask(stored));
-                changes.extend(target.map(|id| Write::TargetChanged(id, None)));
+                changes.extend(target.into_iter().flat_map(change_of_target));
             }
             (Some(task), Some(stored)) if task != stored => {
                 changes.push(Write::UpdateTask(task));
-                // Once launched, a target lets go of its volumes and takes them again by the state.
+                // Once launched, a target lets go of its volumes and takes them again by the state;
+                // what it shall start is told as soon as it is known.
+                let boots = self.task.as_ref().is_some_and(|task| task.rules.boots);
                 if task.launched != stored.launched
                     || task.launched != 0 && task.state != stored.state
+                    || boots && task.body != stored.body
                 {
-                    changes.extend(target.map(|id| Write::TargetChanged(id, None)));
+                    changes.extend(target.into_iter().flat_map(change_of_target));
                 }
             }
             _ => {}
@@ -182,27 +188,24 @@ impl Scene {
         if changes.is_empty() {
             return Ok(());
         }
-        app.store.write(&changes).await?;
-        self.wake(app, target).await;
-        Ok(())
+        changes.push(Write::News(&self.source.id));
+        Ok(app.store.write(&changes).await?)
     }
 
     /// Removes the source server, and its task where the rules let it go.
     pub(crate) async fn commit_removal(&self, app: &App) -> Result<(), ApiError> {
         let mut changes = Vec::new();
-        let mut target = None;
         if let Some(stored) = &self.stored {
             if !self.gone {
                 return Err(ErrorCode::CannotDelete.into());
             }
-            target = stored.target_id.as_deref();
             changes.push(Write::DeleteTask(stored));
-            changes.extend(target.map(|id| Write::TargetChanged(id, None)));
+            let target = stored.target_id.as_deref();
+            changes.extend(target.into_iter().flat_map(change_of_target));
         }
         changes.push(Write::DeleteSource(&self.source));
-        app.store.write(&changes).await?;
-        self.wake(app, target).await;
-        Ok(())
+        changes.push(Write::News(&self.source.id));
+        Ok(app.store.write(&changes).await?)
     }
 
     /// Stores a task that is new, bound to a target: with a generation, only if the target still is of
@@ -220,18 +223,16 @@ impl Scene {
             Write::TargetChanged(target.0, target.1),
             // Even if nothing of it is new: the plan was made for the disks that were read.
             Write::UpdateSource(&self.source),
+            Write::News(target.0),
+            Write::News(&self.source.id),
         ];
-        app.store.write(&changes).await?;
-        self.wake(app, Some(target.0)).await;
-        Ok(())
+        Ok(app.store.write(&changes).await?)
     }
+}
 
-    async fn wake(&self, app: &App, target: Option<&str>) {
-        app.news_of(&self.source.id).await;
-        if let Some(id) = target {
-            app.news_of(id).await;
-        }
-    }
+/// The list of tasks of a target is another one now, and it shall look.
+fn change_of_target(id: &str) -> [Write<'_>; 2] {
+    [Write::TargetChanged(id, None), Write::News(id)]
 }
 
 /// `start_date` is that of the first start, `finish_date` that of the last end.

@@ -140,7 +140,8 @@ pub(super) fn shown_option(row: OptionRow) -> ConfigBody {
     }
 }
 
-/// Adds or replaces options of a task.
+/// Adds or replaces options of a task; a list without any takes them all away, which is how Terraform
+/// says that there are none any more.
 pub(crate) async fn set_options(
     app: &App,
     caller: &Caller,
@@ -159,7 +160,11 @@ pub(crate) async fn set_options(
         .into_iter()
         .map(checked_option)
         .collect::<Result<Vec<_>, _>>()?;
-    Ok(app.store.put_options(id, &rows).await?)
+    match rows.is_empty() {
+        true => app.store.delete_options(id).await?,
+        false => app.store.put_options(id, &rows).await?,
+    }
+    Ok(())
 }
 
 fn checked_option(option: ConfigBody) -> Result<OptionRow, ApiError> {

@@ -3,14 +3,15 @@
 use rehost_migration::subtask::{self, SubtaskName};
 use rehost_sms_api::bodies::{
     CloneServerBrief, ShowTaskResponse, SourceServerAssociatedWithTask, SourceServerResponse,
-    SubTask, SubTaskAssociatedWithTask, TargetDisk, TargetServerAssociatedWithTask,
-    TargetServerById, TaskByServerSource, TaskByServerSources, TaskTargetServer, TasksResponseBody,
+    SubTask, SubTaskAssociatedWithTask, TargetServerAssociatedWithTask, TargetServerById,
+    TaskByServerSource, TaskByServerSources, TasksResponseBody,
 };
 use rehost_store::{OptionRow, SourceRow, TargetRow};
 
 use super::record::Task;
 use super::settings::shown_option;
-use crate::app::{sources, targets};
+use super::target_view::target_server;
+use crate::app::sources;
 use crate::errors::ApiError;
 
 /// Priority of a task that names none (SMS: normal).
@@ -291,45 +292,4 @@ fn target_by_id(task: &Task) -> TargetServerById {
         vm_id: task.row.target_id.clone(),
         name: target_name(task),
     }
-}
-
-/// The target with the volumes of the plan; where they are is known once the target has made them.
-fn target_server(
-    task: &Task,
-    source: &SourceRow,
-    target: Option<&TargetRow>,
-) -> Result<TaskTargetServer, ApiError> {
-    let inventory = sources::inventory(source)?;
-    let offered = target.map(targets::registration).transpose()?;
-    let described = task.body.target.clone().unwrap_or_default();
-    let paths = task
-        .target_report
-        .as_ref()
-        .map(|report| report.paths.clone())
-        .unwrap_or_default();
-    let disks = task.plan.iter().enumerate().map(|(at, volume)| TargetDisk {
-        disk_id: paths.get(at).cloned().or_else(|| volume.device.clone()),
-        name: Some(volume.source_disk.clone()),
-        size: Some(volume.size_bytes),
-        disk_index: Some(volume.index.to_string()),
-        relation_name: Some(volume.source_disk.clone()),
-        ..TargetDisk::default()
-    });
-    let created = task.body.created.target_server.as_ref();
-    Ok(TaskTargetServer {
-        id: task.row.target_id.clone(),
-        vm_id: task.row.target_id.clone(),
-        name: target_name(task).or_else(|| offered.as_ref().map(|offered| offered.name.clone())),
-        ip: offered.map(|offered| offered.data_address),
-        os_type: inventory.os_type,
-        os_version: inventory.os_version,
-        system_dir: None,
-        disks: disks.collect(),
-        volume_groups: created
-            .map(|target| target.volume_groups.clone())
-            .unwrap_or_default(),
-        btrfs_list: Vec::new(),
-        image_disk_id: described.image_disk_id,
-        cutovered_snapshot_ids: described.cutovered_snapshot_ids,
-    })
 }

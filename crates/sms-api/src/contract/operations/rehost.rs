@@ -2,9 +2,10 @@
 
 use super::{Access, Operation, Tag};
 use crate::rehost::{
-    JoinRequest, JoinResponse, JoinTokenRequest, JoinTokenResponse, MigrationReport,
-    SourceAssignment, StoredLogArchive, TargetAssignments, TargetAssignmentsQuery, TargetList,
-    TargetRegistration, TargetTaskReport,
+    Boot, BootList, BootReport, BootSettings, CopyPlan, JoinRequest, JoinResponse,
+    JoinTokenRequest, JoinTokenResponse, MigrationReport, OrderedBoot, SourceAssignment,
+    StoredLogArchive, TargetAssignments, TargetAssignmentsQuery, TargetList, TargetRegistration,
+    TargetTaskReport,
 };
 
 pub(super) const OPERATIONS: &[Operation] = &[
@@ -72,6 +73,95 @@ pub(super) const OPERATIONS: &[Operation] = &[
     .takes::<TargetTaskReport>()
     .access(Access::Receiver)
     .trace("reportTargetTask"),
+    Operation::put(
+        "/rehost/v1/targets/self/tasks/{task_id}/boots/{boot_id}",
+        "report_boot",
+        "ReportBoot",
+    )
+    .about(
+        Tag::TARGETS,
+        "Report what came of starting what was received (called by the receiver)",
+    )
+    .takes::<BootReport>()
+    .access(Access::Receiver)
+    .trace("reportBoot"),
+    Operation::get(
+        "/rehost/v1/tasks/{task_id}/boot-settings",
+        "show_boot_settings",
+        "ShowBootSettings",
+    )
+    .about(
+        Tag::TASKS,
+        "Show how rehearsals and cut-overs start the target",
+    )
+    .gives::<BootSettings>()
+    .access(Access::Reader),
+    Operation::put(
+        "/rehost/v1/tasks/{task_id}/boot-settings",
+        "update_boot_settings",
+        "UpdateBootSettings",
+    )
+    .about(
+        Tag::TASKS,
+        "Say how rehearsals and cut-overs start the target",
+    )
+    .takes::<BootSettings>()
+    .access(Access::Operator)
+    .trace("updateBootSettings"),
+    Operation::post(
+        "/rehost/v1/tasks/{task_id}/rehearsals",
+        "create_rehearsal",
+        "CreateRehearsal",
+    )
+    .about(
+        Tag::TASKS,
+        "Start a copy of the target while synchronisation goes on, and throw it away",
+    )
+    .gives::<OrderedBoot>()
+    .access(Access::Operator)
+    .trace("createRehearsal"),
+    Operation::get(
+        "/rehost/v1/tasks/{task_id}/boots",
+        "list_boots",
+        "ListBoots",
+    )
+    .about(Tag::RESULTS, "List rehearsals and starts of the target")
+    .gives::<BootList>()
+    .access(Access::Reader),
+    Operation::get(
+        "/rehost/v1/tasks/{task_id}/boots/{boot_id}",
+        "show_boot",
+        "ShowBoot",
+    )
+    .about(
+        Tag::RESULTS,
+        "Show a rehearsal or a start with its fix-ups, console and screen",
+    )
+    .gives::<Boot>()
+    .access(Access::Reader),
+    Operation::get(
+        "/rehost/v1/sources/{source_id}/copy-plan",
+        "show_copy_plan",
+        "ShowCopyPlan",
+    )
+    .about(
+        Tag::SOURCES,
+        "Show how the disks of a source server are going to be copied",
+    )
+    .gives::<CopyPlan>()
+    .access(Access::AgentOrReader),
+    Operation::put(
+        "/rehost/v1/sources/{source_id}/copy-plan",
+        "update_copy_plan",
+        "UpdateCopyPlan",
+    )
+    .about(
+        Tag::SOURCES,
+        "Say how the disks of a source server are going to be copied (called by the agent)",
+    )
+    .takes::<CopyPlan>()
+    .access(Access::Agent)
+    .trace("updateCopyPlan"),
     Operation::get(
         "/rehost/v1/tasks/{task_id}/assignment",
         "show_source_assignment",
