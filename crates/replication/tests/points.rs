@@ -8,6 +8,7 @@ mod common;
 use std::os::unix::fs::FileExt as _;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Sender, channel};
 use std::sync::{Mutex, RwLock, RwLockWriteGuard};
 use std::time::Duration;
 
@@ -191,6 +192,41 @@ fn a_point_is_the_frozen_source_to_the_byte_also_after_further_rounds() {
     }
     let gone = task.points().volumes("first").unwrap_err();
     assert!(matches!(gone, PointError::NotHeld { .. }), "{gone}");
+}
+
+/// Tells which points are held.
+struct Telling(Sender<String>);
+
+impl Observer for Telling {
+    fn event(&self, event: &Event) {
+        if let Event::PointKept { point, .. } = event {
+            self.0.send(point.clone()).unwrap();
+        }
+    }
+}
+
+#[test]
+fn no_rest_between_rounds_keeps_a_point_waiting() {
+    let pair = Pair::new(&[2 * MIB]);
+    pair.fill(0, 0..2, 1);
+    pair.receive();
+    let control = Control::new();
+    control.request_point("first");
+    let mut job = pair.job(pair.address(), true);
+    job.sync_interval = Duration::from_secs(1 << 20);
+    let (telling, told) = channel();
+    let asking = control.clone();
+    let outcome = std::thread::scope(|scope| {
+        scope.spawn(move || {
+            assert_eq!(told.recv().unwrap(), "first");
+            // The source rests by now, or is about to.
+            asking.request_point("second");
+            assert_eq!(told.recv().unwrap(), "second");
+            asking.request_cutover();
+        });
+        run(&job, &control, &mut NoFreeze, &Telling(telling))
+    });
+    assert!(finished(outcome.unwrap()).proof.equal);
 }
 
 #[test]

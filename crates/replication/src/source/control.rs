@@ -147,6 +147,11 @@ impl Control {
         self.state().points.pop_front()
     }
 
+    /// Whether a point is asked for.
+    pub(super) fn wants_point(&self) -> bool {
+        !self.state().points.is_empty()
+    }
+
     /// Bounds what is sent, in bytes per second over all streams; `None` lifts the bound. At once.
     /// The same bound may be set again and again: what was sent counts on.
     pub fn set_rate_limit_bytes_per_second(&self, limit: Option<u64>) {
@@ -381,10 +386,12 @@ mod tests {
         let control = Control::new();
         control.request_point("a");
         control.rest(FOREVER);
+        assert!(control.wants_point());
         control.request_point("b");
         control.request_point("a");
         let points: Vec<_> = std::iter::from_fn(|| control.take_point()).collect();
         assert_eq!(points, ["a", "b"]);
+        assert!(!control.wants_point());
         control.request_cutover();
         control.rest(FOREVER);
         control.pause(Duration::ZERO);

@@ -281,11 +281,13 @@ impl<'a> Replication<'a> {
         self.rounds.save(&self.job.state_dir)
     }
 
-    /// Waits for the next sync round; shows on all streams that the source is alive.
+    /// Waits for the next sync round, but not while a point is asked for; shows on all streams that the
+    /// source is alive.
     fn rest(&self, streams: &mut [SourceStream]) -> Result<(), SourceError> {
         let end = Instant::now() + self.job.sync_interval;
         while let Some(left) = end.checked_duration_since(Instant::now())
             && self.control.wanted() == Wanted::Run
+            && !self.control.wants_point()
         {
             self.control.rest(left.min(ALIVE_INTERVAL));
             for stream in &mut *streams {
