@@ -9,7 +9,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use rehost_migration::speed::TimeOfDay;
-use rehost_replication::source::{Ceilings, Control, Reads};
+use rehost_replication::source::{Ceilings, Control, Packing, Reads};
 use rehost_sms_api::bodies::UpdateTaskStatusReq;
 use rehost_sms_api::client::Client;
 
@@ -17,9 +17,10 @@ use super::disks::{Counted, Disks, stalled_microseconds};
 use super::guard::{Allowed, Guard, Seen};
 use super::overspeed::{Overspeed, windows};
 use super::settings::InForce;
+use super::wire_rate::WireRate;
 use crate::options::CareOptions;
 use crate::quiet::QuietTime;
-use crate::task::{Translator, Watch};
+use crate::task::{Speed, Translator, Watch};
 
 /// Time between two looks.
 const INTERVAL: Duration = Duration::from_millis(500);
@@ -34,6 +35,7 @@ pub(crate) struct Kept {
     pub control: Control,
     pub watch: Arc<Watch>,
     pub translator: Arc<Translator>,
+    pub packing: Arc<Packing>,
     pub quiet_time: QuietTime,
     pub options: CareOptions,
     /// The disks that are copied.
@@ -112,6 +114,7 @@ struct AtWork {
     processors: u32,
     guard: Guard,
     overspeed: Overspeed,
+    wire_rate: WireRate,
     begun: Instant,
     before: Option<Before>,
     allowed: Allowed,
@@ -126,6 +129,7 @@ impl AtWork {
             processors: processors.map_or(1, |count| u32::try_from(count.get()).unwrap_or(1)),
             guard: Guard::default(),
             overspeed: Overspeed::default(),
+            wire_rate: WireRate::default(),
             begun: Instant::now(),
             before: None,
             allowed: Allowed::default(),
@@ -145,6 +149,7 @@ impl AtWork {
         let ceilings = together(&in_force, self.allowed, self.processors);
         self.kept.control.set_ceilings(ceilings);
         self.look_at_speed();
+        self.tell_speed(limit);
         self.tell(limit, &in_force);
     }
 
@@ -211,6 +216,19 @@ impl AtWork {
                 tracing::warn!(task_id, error, "the speed limit was exceeded; told in vain");
             }
         }
+    }
+
+    /// Where the wire is bounded, or less goes over it than is read, the speed is that of the wire.
+    fn tell_speed(&mut self, limit_bytes_per_second: Option<u64>) {
+        let kept = &self.kept;
+        let (now, sent_bytes) = (self.begun.elapsed(), kept.control.sent_bytes());
+        let rate = (self.wire_rate).look(now, sent_bytes, limit_bytes_per_second);
+        let is_of_wire = limit_bytes_per_second.is_some() || kept.packing.packs();
+        kept.translator.set_speed(if is_of_wire {
+            Speed::OnWire(rate)
+        } else {
+            Speed::OfDisks
+        });
     }
 
     fn tell(&mut self, limit_bytes_per_second: Option<u64>, in_force: &InForce) {

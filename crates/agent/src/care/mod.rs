@@ -4,7 +4,7 @@
 //!   settings: what operators allow --+
 //!   disks: how long others wait ----> keeper, twice a second --> Control of the replication
 //!   guard: what to make of it   ----+      |
-//!   overspeed: too fast in spite of all    +--> words for people
+//!   overspeed: too fast in spite of all    +--> words for people, and what is told as the speed
 //! ```
 
 mod disks;
@@ -12,6 +12,7 @@ mod guard;
 mod keeper;
 mod overspeed;
 mod settings;
+mod wire_rate;
 
 pub(crate) use self::keeper::{Keeper, Kept};
 pub(crate) use self::settings::Settings;

@@ -11,8 +11,24 @@ const MAX_REMAINING_SECONDS: u64 = i32::MAX as u64;
 /// `process_trace` is at most this long.
 const MAX_TRACE_CHARS: usize = 2048;
 
+/// What is told as the speed of a task.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) enum Speed {
+    /// How fast the disks are dealt with.
+    #[default]
+    OfDisks,
+    /// How fast it sends, in bytes per second; absent while that is not known. The control plane holds
+    /// it against the speed limit, which bounds nothing else.
+    OnWire(Option<f64>),
+}
+
 /// Writes into a report how far a phase is, except for the percentage, and what the copy keeps to.
-pub(super) fn tell(progress: &Progress, in_force: &str, body: &mut UpdateTaskSpeedReq) {
+pub(super) fn tell(
+    progress: &Progress,
+    in_force: &str,
+    speed: Speed,
+    body: &mut UpdateTaskSpeedReq,
+) {
     let mut words = described(progress);
     if !in_force.is_empty() {
         words += "; at most ";
@@ -21,8 +37,12 @@ pub(super) fn tell(progress: &Progress, in_force: &str, body: &mut UpdateTaskSpe
     body.process_trace = Some(shortened(&words));
     body.replicatesize = Some(progress.done_bytes);
     body.totalsize = Some(progress.total_bytes);
-    let mbit_per_second = progress.bytes_per_second * 8.0 / 1e6;
-    body.migrate_speed = Some(mbit_per_second.clamp(0.0, MAX_SPEED_MBIT).round());
+    let bytes_per_second = match speed {
+        Speed::OfDisks => Some(progress.bytes_per_second),
+        Speed::OnWire(rate) => rate,
+    };
+    body.migrate_speed =
+        bytes_per_second.map(|rate| (rate * 8.0 / 1e6).clamp(0.0, MAX_SPEED_MBIT).round());
     body.remain_time = remaining_seconds(progress);
 }
 
@@ -116,7 +136,7 @@ mod tests {
 
     fn told(progress: &Progress) -> UpdateTaskSpeedReq {
         let mut body = UpdateTaskSpeedReq::default();
-        tell(progress, "", &mut body);
+        tell(progress, "", Speed::OfDisks, &mut body);
         body
     }
 
@@ -139,6 +159,19 @@ mod tests {
             words(Phase::Verifying),
             "5000000 of 10000000 bytes hashed by the target"
         );
+    }
+
+    #[test]
+    fn a_speed_on_the_wire_is_told_instead_of_that_of_the_disks_once_it_is_known() {
+        let speed = |rate| {
+            let mut body = UpdateTaskSpeedReq::default();
+            tell(&USUAL, "", Speed::OnWire(rate), &mut body);
+            assert_eq!(body.remain_time, Some(5));
+            body.migrate_speed
+        };
+        assert_eq!(speed(Some(250_000.0)), Some(2.0));
+        assert_eq!(speed(Some(0.0)), Some(0.0));
+        assert_eq!(speed(None), None);
     }
 
     #[test]

@@ -20,6 +20,7 @@ mod translate;
 mod usage;
 mod watch;
 
+pub(crate) use figures::Speed;
 pub(crate) use runner::{Runner, Shared};
 pub(crate) use translate::Translator;
 pub(crate) use watch::Watch;

@@ -205,6 +205,7 @@ impl TaskRun {
             control: self.control.clone(),
             watch: self.watch.clone(),
             translator: Arc::clone(translator),
+            packing: Arc::clone(&job.packing),
             quiet_time: shared.quiet_time.clone(),
             options: shared.care,
             paths,

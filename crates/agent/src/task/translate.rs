@@ -7,7 +7,7 @@ use rehost_migration::subtask::SubtaskName;
 use rehost_replication::source::{Event, Observer, Phase, Progress};
 use rehost_sms_api::bodies::{PutCopyStateReq, UpdateTaskSpeedReq};
 
-use super::figures::{self, percentage, shortened};
+use super::figures::{self, Speed, percentage, shortened};
 use super::outcome::report;
 use super::usage::{Usage, UsageMeter};
 use crate::reports::{Outbox, Report, Slot};
@@ -32,6 +32,7 @@ struct State {
     meter: UsageMeter,
     /// What the copy keeps to, for people.
     in_force: String,
+    speed: Speed,
     /// A final round or a point round is at work, and the source is frozen.
     is_source_held: bool,
 }
@@ -50,6 +51,7 @@ impl Translator {
             cycle: "replicating",
             meter: UsageMeter::default(),
             in_force: String::new(),
+            speed: Speed::default(),
             is_source_held: false,
         };
         Self {
@@ -75,6 +77,11 @@ impl Translator {
     /// What the copy keeps to from now on, for people; empty for nothing.
     pub(crate) fn set_in_force(&self, words: &str) {
         words.clone_into(&mut self.lock().in_force);
+    }
+
+    /// What is the speed of the task from now on.
+    pub(crate) fn set_speed(&self, speed: Speed) {
+        self.lock().speed = speed;
     }
 
     /// Whether the source is frozen, for the final round or a point.
@@ -166,12 +173,15 @@ impl Translator {
 
     /// A subtask has got so far; 100 is said when the next one begins, not by a rounding.
     fn percent(&self, subtask: SubtaskName, percent: u32, progress: Option<(&Progress, Usage)>) {
-        let in_force = self.lock().in_force.clone();
+        let (in_force, speed) = {
+            let state = self.lock();
+            (state.in_force.clone(), state.speed)
+        };
         self.tell(subtask, |body| {
             body.progress = body.progress.max(Some(percent));
             body.process_trace = None;
             if let Some((progress, usage)) = progress {
-                figures::tell(progress, &in_force, body);
+                figures::tell(progress, &in_force, speed, body);
                 usage.tell(body);
             }
         });
@@ -195,10 +205,14 @@ impl Translator {
                     totalsize: Some(0),
                     ..UpdateTaskSpeedReq::default()
                 });
+            // A speed belongs to the limit that held when it was measured, and the time says which.
+            body.migrate_speed = None;
             change(body);
-            // No `agent_time`: with it the control plane would take the rate at which the disks are dealt
-            // with for that of the wire. The agent watches that itself (`care::overspeed`).
+            let agent_time = jiff::ZonedDateTime::now()
+                .strftime("%Y-%m-%d %H:%M:%S")
+                .to_string();
             UpdateTaskSpeedReq {
+                agent_time: Some(agent_time),
                 process_trace: Some(body.process_trace.clone().unwrap_or_default()),
                 ..body.clone()
             }
@@ -533,6 +547,7 @@ mod tests {
         let Report::Progress(body) = told.outbox.waiting().remove(0).report else {
             panic!("progress comes first")
         };
+        assert!(body.agent_time.is_some());
         assert_eq!(
             body.process_trace.unwrap(),
             "round 2 is through: 0 bytes sent in 0.5 s; a cut-over now would take about 2 s"
@@ -548,6 +563,7 @@ mod tests {
         let body = last.last().unwrap();
         assert_eq!(body.progress, Some(50));
         assert_eq!(body.process_trace.as_deref(), Some("broken"));
+        assert_eq!(body.migrate_speed, None, "what is not measured is left out");
         assert!(
             body.agent_mem_usage
                 .is_some_and(|megabytes| megabytes > 0.0)

@@ -95,6 +95,16 @@ impl Packing {
         self.compression
     }
 
+    /// Whether chunks are packed now, as far as they get shorter.
+    #[must_use]
+    pub fn packs(&self) -> bool {
+        match self.compression {
+            Compression::Auto => self.chooser().method().is_some(),
+            Compression::None => false,
+            Compression::Lz4 | Compression::Zstd => true,
+        }
+    }
+
     /// What a source says that it could pack.
     pub(super) fn offered(&self) -> Vec<String> {
         let words = |codecs: &[Codec]| codecs.iter().map(|codec| codec.word().into()).collect();
